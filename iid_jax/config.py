@@ -1,0 +1,224 @@
+"""The configuration of an experiment: frozen dataclasses, validated before JAX starts.
+
+Each class checks its values when it is made: an impossible one is a `UsageError` that names the
+key. `config_file.py` builds a `Config` from a file and the command line.
+"""
+
+import dataclasses
+import json
+import math
+from typing import Any, Literal
+
+from iid_jax.errors import UsageError
+
+Range = tuple[float, float]
+CANVAS_RANGE = (64, 1024)
+
+
+def _probabilities(where: str, group: Any, *names: str) -> None:
+    for name in names:
+        if not 0.0 <= getattr(group, name) <= 1.0:
+            raise UsageError(f"config.{where}.{name} must be 0 to 1, got {getattr(group, name)}")
+
+
+def _share(where: str, group: Any, *names: str) -> None:
+    for name in names:
+        if not 0.0 < getattr(group, name) < 1.0:
+            value = getattr(group, name)
+            raise UsageError(f"config.{where}.{name} must be above 0 and below 1, got {value}")
+
+
+def _at_least(where: str, group: Any, low: float, *names: str) -> None:
+    for name in names:
+        if not getattr(group, name) >= low:
+            value = getattr(group, name)
+            raise UsageError(f"config.{where}.{name} must be at least {low}, got {value}")
+
+
+@dataclasses.dataclass(frozen=True)
+class SwapConfig:
+    """How the multi-scale facial swap makes fakes (pixels are for a canvas of 224)."""
+
+    untouched: float = 0.2
+    global_: float = 0.4
+    partial: float = 0.4
+    poisson: float = 0.5
+    null: bool = False
+    scales: tuple[tuple[float, float], ...] = ((40.0, 80.0), (80.0, 120.0), (120.0, 160.0))
+    window_jitter: Range = (0.75, 1.33)
+    hull_overlap: float = 0.6
+    dssim_share: float = 0.7
+    min_difference: float = 0.02
+    deform: float = 8.0
+    feather: float = 7.0
+
+    def __post_init__(self):
+        _probabilities("data.swap", self, "untouched", "global_", "partial", "poisson")
+        _share("data.swap", self, "hull_overlap", "dssim_share")
+        if not math.isclose(self.untouched + self.global_ + self.partial, 1.0, abs_tol=1e-6):
+            raise UsageError(
+                "config.data.swap: untouched + global_ + partial must be 1, "
+                f"got {self.untouched} + {self.global_} + {self.partial}"
+            )
+
+
+@dataclasses.dataclass(frozen=True)
+class AugmentConfig:
+    """Probabilities and strengths of the augmentations, the same for both labels."""
+
+    scale: Range = (0.9, 0.1)
+    shift: float = 25.0
+    rotation: float = 30.0
+    stretch: Range = (0.97, 1.03)
+    flip: float = 0.5
+    half_resolution: float = 0.1
+    jpeg: float = 0.3
+    jpeg_quality: Range = (15, 80)
+    blur: float = 0.1
+    noise: float = 0.2
+    gamma: float = 0.2
+    gamma_range: Range = (0.6, 1.4)
+    saturation: float = 0.2
+
+    def __post_init__(self):
+        names = ("flip", "half_resolution", "jpeg", "blur", "noise", "gamma", "saturation")
+        _probabilities("data.augment", self, *names)
+
+
+@dataclasses.dataclass(frozen=True)
+class DataConfig:
+    """What is trained on, and how batches are drawn."""
+
+    name: str = "practice_faces"
+    methods: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
+    identity_gap: Literal["none", "donor", "target"] = "none"
+    train_people: int | None = None
+    train_donors: int | None = None
+    pairing: Literal["paired", "people", "independent"] = "paired"
+    workers: int = 0
+    swap: SwapConfig = SwapConfig()
+    augment: AugmentConfig = AugmentConfig()
+
+    def __post_init__(self):
+        for key in ("train_people", "train_donors"):
+            value = getattr(self, key)
+            if value is not None and value < 2:
+                raise UsageError(f"config.data.{key} must be at least 2, got {value}")
+        if not 0 <= self.workers <= 256:
+            raise UsageError(f"config.data.workers must be 0 to 256, got {self.workers}")
+        if self.identity_gap == "target" and self.pairing == "paired":
+            raise UsageError(
+                "config.data.pairing='paired' needs the targets of fakes among the genuine people, "
+                "which identity_gap='target' excludes; set --config.data.pairing=independent"
+            )
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelConfig:
+    """The detector: a backbone, and the Artifact Detection Module or none (plain classifier)."""
+
+    backbone: str = "resnet_small"
+    adm: bool = True
+    adm_width: int | None = None
+    canvas: int = 112
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+
+    def __post_init__(self):
+        low, high = CANVAS_RANGE
+        if not low <= self.canvas <= high:
+            raise UsageError(f"config.model.canvas must be {low} to {high} px, got {self.canvas}")
+        if self.adm_width is not None and self.adm_width < 8:
+            raise UsageError(f"config.model.adm_width must be at least 8, got {self.adm_width}")
+
+
+@dataclasses.dataclass(frozen=True)
+class LossConfig:
+    """L = L_cls + beta * (L_conf + alpha * L_loc) / N (paper, equations 5 and 6)."""
+
+    beta: float = 0.1
+    alpha: float = 1.0
+    iou_threshold: float = 0.5
+    negatives_per_positive: int = 2
+    min_negatives: int = 4
+    negatives: Literal["outside_mask", "all"] = "outside_mask"
+    ignore_above: float = 0.1
+
+    def __post_init__(self):
+        _share("loss", self, "iou_threshold", "ignore_above")
+        _at_least("loss", self, 0, "beta", "alpha", "negatives_per_positive", "min_negatives")
+
+
+@dataclasses.dataclass(frozen=True)
+class OptimConfig:
+    """AdamW and its learning-rate schedule; `boundaries` are shares of the run (steps only)."""
+
+    schedule: Literal["cosine", "steps", "constant"] = "cosine"
+    learning_rate: float = 3.6e-4
+    warmup_steps: int = 0
+    rates: tuple[float, ...] = (1e-4, 5e-5)
+    boundaries: tuple[float, ...] = (0.1, 0.2)
+    weight_decay: float = 4e-3
+    clip_value: float = 2.0
+
+    def __post_init__(self):
+        _at_least("optim", self, 0, "learning_rate", "warmup_steps", "weight_decay")
+        if self.clip_value <= 0:
+            raise UsageError(f"config.optim.clip_value must be above 0, got {self.clip_value}")
+        if len(self.rates) != len(self.boundaries):
+            raise UsageError(
+                "config.optim.rates and config.optim.boundaries must be equally long, "
+                f"got {len(self.rates)} and {len(self.boundaries)}"
+            )
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainConfig:
+    """The length of a run, and when it looks, saves and logs. `fsdp` devices share parameters."""
+
+    steps: int = 600
+    batch_size: int = 64
+    log_every: int = 20
+    eval_every: int = 150
+    checkpoint_every: int = 150
+    keep: int = 2
+    fsdp: int = 1
+    best_metric: str = "video_auc"
+
+    def __post_init__(self):
+        names = ("steps", "log_every", "eval_every", "checkpoint_every", "keep", "fsdp")
+        _at_least("train", self, 1, *names)
+        if self.batch_size < 2 or self.batch_size % 2:
+            raise UsageError(
+                "config.train.batch_size must be even (half genuine, half fake) and at least 2, "
+                f"got {self.batch_size}"
+            )
+
+
+@dataclasses.dataclass(frozen=True)
+class EvalConfig:
+    """How detectors are scored; `val_frames` bounds the look during training."""
+
+    batch_size: int = 64
+    val_frames: int = 1000
+    bootstrap: int = 1000
+
+    def __post_init__(self):
+        _at_least("eval", self, 1, "batch_size", "val_frames", "bootstrap")
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """One experiment, whole."""
+
+    seed: int = 0
+    data: DataConfig = DataConfig()
+    model: ModelConfig = ModelConfig()
+    loss: LossConfig = LossConfig()
+    optim: OptimConfig = OptimConfig()
+    train: TrainConfig = TrainConfig()
+    eval: EvalConfig = EvalConfig()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the configuration as nested plain dicts and lists, as JSON gives them back."""
+        return json.loads(json.dumps(dataclasses.asdict(self)))

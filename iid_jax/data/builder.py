@@ -1,0 +1,258 @@
+"""The base of every data set builder, the only loader of builders, and `prepare`.
+
+A builder says what there is to do (`plan`: tasks per split) and does one task (`make`); this file
+spreads the tasks over processes, writes the records through TFDS and leaves a manifest.
+"""
+
+import concurrent.futures
+import contextlib
+import csv
+import dataclasses
+import importlib.util
+import io
+import json
+import multiprocessing
+import os
+import sys
+import types
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import cv2
+import tensorflow_datasets as tfds
+
+from iid_jax import config_file
+from iid_jax.data import people, schema
+from iid_jax.data.catalog import Catalog, open_catalog
+from iid_jax.errors import DataError, UsageError, nearest
+from iid_jax.progress import Progress
+
+_PACKAGE = "_iid_jax_datasets"
+REPORT_COLUMNS = ("item", "status", "detail")
+
+
+class Made(NamedTuple):
+    """What one task gave: its records, and (item, status, detail) of everything left out."""
+
+    records: list[schema.Record]
+    problems: list[tuple[str, str, str]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """What the user of `prepare` may choose; `source` is the folder as downloaded."""
+
+    source: str | None = None
+    limit: int | None = None
+    seed: int = 0
+
+
+@dataclasses.dataclass(eq=False, kw_only=True)
+class PeopleConfig(tfds.core.BuilderConfig):
+    """The configuration of a made data set: who appears where (see `people.py`)."""
+
+    identity_gap: str = "none"
+    train_people: int | None = None
+    train_donors: int | None = None
+
+
+def people_config(name: str) -> PeopleConfig:
+    """Returns the configuration of a name such as `donor_p80_d10`."""
+    gap, count, donors = people.parse_config_name(name)
+    return PeopleConfig(name=name, identity_gap=gap, train_people=count, train_donors=donors)
+
+
+class FaceDatasetBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+    """A TFDS builder of face records. Subclasses give VERSION, plan, make and what they need."""
+
+    NEEDS_SOURCE = True
+    SUMMARY = ""
+
+    def __init__(self, *, settings: Settings | None = None, jobs: int = 1, quiet: bool = True, **kw):
+        self.settings = settings or Settings()
+        self.jobs, self.quiet = jobs, quiet
+        self.problems: list[tuple[str, str, str]] = []
+        super().__init__(file_format="array_record", **kw)
+
+    @staticmethod
+    def named_config(name: str) -> tfds.core.BuilderConfig | None:
+        """Returns the configuration called `name`; builders with fixed ones override nothing."""
+        return people_config(name)
+
+    def plan(self) -> dict[str, list[Any]]:
+        """Returns the tasks of every split; a task is small and can be pickled."""
+        raise NotImplementedError
+
+    def make(self, task: Any) -> Made:
+        """Returns the records of one task; the same whatever was made before."""
+        raise NotImplementedError
+
+    def landmarker(self) -> str:
+        """Returns the fingerprint of what found the landmarks; data sets of two never mix."""
+        raise NotImplementedError
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        return self.dataset_info_from_configs(features=schema.features())
+
+    def _split_generators(self, dl_manager):
+        plan = {split: tasks for split, tasks in self.plan().items() if tasks}
+        progress = Progress(sum(map(len, plan.values())), f"prepare {self.name}", quiet=self.quiet)
+        return {split: self._generate_examples(tasks, progress) for split, tasks in plan.items()}
+
+    def _generate_examples(self, tasks: list[Any], progress: Progress):
+        for records, problems in self._run(tasks):
+            self.problems += problems
+            for record in records:
+                yield f"{record.video_id}#{record.frame}#{record.face}", schema.to_example(record)
+            progress.update(1)
+
+    def _run(self, tasks: list[Any]) -> Iterator[Made]:
+        if self.jobs <= 1:
+            yield from map(self.make, tasks)
+            return
+        name = f"{self.name}/{self.builder_config.name}" if self.builder_config else self.name
+        context = multiprocessing.get_context("spawn")
+        with concurrent.futures.ProcessPoolExecutor(
+            self.jobs, context, _start_worker, (name, self.settings)
+        ) as pool:
+            chunk = max(1, min(8, len(tasks) // (4 * self.jobs)))
+            yield from pool.map(_work, tasks, chunksize=chunk)
+
+
+_worker_builder: FaceDatasetBuilder | None = None
+
+
+def _start_worker(name: str, settings: Settings) -> None:
+    global _worker_builder
+    cv2.setNumThreads(1)
+    # The worker only makes records; where they are written is the parent's business.
+    _worker_builder = load_builder(name, data_dir=os.devnull, settings=settings)
+
+
+def _work(task: Any) -> Made:
+    return _worker_builder.make(task)
+
+
+def builder_names() -> list[str]:
+    """Returns the names of the data sets that this installation can prepare."""
+    folder = config_file.find_shipped("datasets", "practice_faces").parent
+    return sorted(p.parent.name for p in folder.glob("*/*_dataset_builder.py"))
+
+
+def builder_class(name: str) -> type[FaceDatasetBuilder]:
+    """Returns the builder class of the data set `name`, loaded by path once.
+
+    Raises:
+      UsageError: there is no such data set.
+    """
+    module_name = f"{_PACKAGE}.{name}.{name}_dataset_builder"
+    if module_name not in sys.modules:
+        if name not in builder_names():
+            raise UsageError(f"unknown data set {name!r}{nearest(name, builder_names())}")
+        folder = config_file.find_shipped("datasets", name).resolve()
+        _register_package(_PACKAGE, folder.parent)
+        _register_package(f"{_PACKAGE}.{name}", folder)
+        path = folder / f"{name}_dataset_builder.py"
+        spec = importlib.util.spec_from_file_location(module_name, path)
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[module_name] = module
+        try:
+            spec.loader.exec_module(module)
+        except BaseException:
+            del sys.modules[module_name]
+            raise
+        module.Builder.pkg_dir_path = tfds.core.Path(folder)
+    return sys.modules[module_name].Builder
+
+
+def load_builder(full_name: str, data_dir: str | os.PathLike, **options: Any) -> FaceDatasetBuilder:
+    """Returns the builder of `name[/config]`, e.g. `practice_faces/donor_p80_d10`.
+
+    Raises:
+      UsageError: no such data set or configuration.
+    """
+    name, _, config = full_name.partition("/")
+    cls = builder_class(name)
+    return cls(data_dir=os.fspath(data_dir), config=cls.named_config(config or "default"), **options)
+
+
+def prepare(
+    full_name: str,
+    data_dir: str | os.PathLike,
+    settings: Settings | None = None,
+    jobs: int | None = None,
+    quiet: bool = False,
+) -> Catalog:
+    """Builds `name[/config]` under `data_dir` and returns its catalog; what is there is kept.
+
+    Raises:
+      UsageError: unknown name, or a missing or wrong source. DataError: it cannot be written.
+    """
+    settings = settings or Settings()
+    jobs = jobs or os.cpu_count() or 1
+    builder = load_builder(full_name, data_dir, settings=settings, jobs=jobs, quiet=quiet)
+    if builder.NEEDS_SOURCE and not (settings.source and Path(settings.source).is_dir()):
+        raise UsageError(
+            f"{builder.name} is made from a folder on this machine; got --source={settings.source}; "
+            f"prepare --dataset={builder.name} --source=DIR --data_dir={data_dir}"
+        )
+    directory = Path(builder.data_dir)
+    if not (directory / "features.json").exists():
+        _download_and_prepare(builder)
+        _write_report(directory / "prepare_report.csv", builder.problems)
+    manifest = directory / "manifest.json"
+    if not manifest.exists():
+        _write_manifest(manifest, builder, open_catalog(full_name, data_dir))
+    return open_catalog(full_name, data_dir)
+
+
+def ensure(full_name: str, data_dir: str | os.PathLike, quiet: bool = False) -> Catalog:
+    """Returns the catalog of a data set, making it first where it needs nothing but code.
+
+    Raises:
+      DataError: it is not prepared and cannot be made without a source.
+    """
+    name = full_name.partition("/")[0]
+    if name in builder_names() and not builder_class(name).NEEDS_SOURCE:
+        return prepare(full_name, data_dir, quiet=quiet)
+    return open_catalog(full_name, data_dir)
+
+
+def _download_and_prepare(builder: FaceDatasetBuilder) -> None:
+    tfds.disable_progress_bar()
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            builder.download_and_prepare()
+    except OSError as error:
+        raise DataError(f"cannot write {builder.data_dir}: {error}") from error
+
+
+def _write_report(path: Path, problems: list[tuple[str, str, str]]) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([REPORT_COLUMNS, *sorted(problems)])
+
+
+def _write_manifest(path: Path, builder: FaceDatasetBuilder, catalog: Catalog) -> None:
+    manifest = {
+        "schema": 1,
+        "name": catalog.name,
+        "version": str(builder.version),
+        "seed": builder.settings.seed,
+        "limit": builder.settings.limit,
+        "landmarker": builder.landmarker(),
+        "fingerprint": catalog.fingerprint,
+        "records": catalog.counts(),
+        "left_out": len(builder.problems),
+    }
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
+    temporary.replace(path)
+
+
+def _register_package(name: str, folder: Path) -> None:
+    if name not in sys.modules:
+        package = types.ModuleType(name)
+        package.__path__ = [str(folder)]
+        package.__file__ = str(folder / "__init__.py")
+        sys.modules[name] = package

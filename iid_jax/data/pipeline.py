@@ -1,0 +1,89 @@
+"""The batches of training (Grain, random and resumable) and of evaluation (every record once)."""
+
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import cv2
+import grain
+import numpy as np
+
+from iid_jax.config import DataConfig
+from iid_jax.data import canvas
+from iid_jax.data.catalog import Catalog
+from iid_jax.data.sampler import Sampler
+from iid_jax.data.samples import SampleMaker
+from iid_jax.errors import DataError
+
+
+def train_iterator(
+    catalog: Catalog,
+    config: DataConfig,
+    spec: canvas.CanvasSpec,
+    feature: int,
+    batch_size: int,
+    steps: int,
+    seed: int,
+    process_index: int = 0,
+    process_count: int = 1,
+) -> grain.DatasetIterator:
+    """Returns the iterator over `steps` batches; same seed, same batches for any worker count.
+
+    A batch is a dict of image uint8 (B, S, S, 3), label int32 (B,), boxes (B, 2, 4) and
+    boxes_valid (B, 2), coverage (B, A), outcome int32 (B,), record int64 (B,): B is this process's
+    share of `batch_size`. `get_state()` and `set_state()` give and take the position.
+    """
+    sampler = Sampler(catalog, config, batch_size, steps, seed, process_index, process_count)
+    maker = SampleMaker(catalog, config, spec, feature)
+    dataset = grain.MapDataset.source(sampler).map(maker)
+    dataset = dataset.batch(sampler.local, drop_remainder=True)
+    reading = grain.ReadOptions(num_threads=1, prefetch_buffer_size=2)
+    batches = dataset.to_iter_dataset(reading)
+    if config.workers:
+        _allow_multiprocessing()
+        options = grain.MultiprocessingOptions(num_workers=config.workers, per_worker_buffer_size=2)
+        batches = batches.mp_prefetch(options, worker_init_fn=_start_worker)
+    return iter(batches)
+
+
+def eval_batches(
+    catalog: Catalog, rows: np.ndarray, spec: canvas.CanvasSpec, batch_size: int
+) -> Iterator[dict[str, Any]]:
+    """Yields every row once, aligned without jitter; the last batch is padded and masked.
+
+    A batch is a dict of image uint8 (B, S, S, 3), label (B,), record int64 (B,), valid bool (B,),
+    matrix (B, 3, 3) from crop to canvas, status: list of `ok` or why the record has no pixels.
+    """
+    for start in range(0, len(rows), batch_size):
+        chunk = rows[start : start + batch_size]
+        batch = {
+            "image": np.zeros((batch_size, spec.size, spec.size, 3), np.uint8),
+            "label": np.zeros(batch_size, np.int32),
+            "record": np.full(batch_size, -1, np.int64),
+            "valid": np.zeros(batch_size, bool),
+            "matrix": np.tile(np.eye(3), (batch_size, 1, 1)),
+            "status": ["padding"] * batch_size,
+        }
+        batch["record"][: len(chunk)] = chunk
+        batch["label"][: len(chunk)] = catalog.columns["label"][chunk]
+        for place, row in enumerate(chunk):
+            try:
+                picture = canvas.align(catalog.read(row), spec)
+            except DataError:
+                batch["status"][place] = "unreadable"
+                continue
+            batch["image"][place], batch["matrix"][place] = picture.image, picture.matrix
+            batch["valid"][place], batch["status"][place] = True, "ok"
+        yield batch
+
+
+def _start_worker(index: int, count: int) -> None:
+    cv2.setNumThreads(1)
+
+
+def _allow_multiprocessing() -> None:
+    """Marks absl's flags as parsed: Grain's workers refuse to start outside absl.app otherwise."""
+    from absl import flags
+
+    if not flags.FLAGS.is_parsed():
+        flags.FLAGS(sys.argv[:1])

@@ -1,0 +1,184 @@
+"""One finished training sample from one draw: decode, align, swap, augment, label the anchors."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from iid_jax import boxes as anchor_boxes
+from iid_jax import geometry
+from iid_jax.config import DataConfig
+from iid_jax.data import augment, canvas, schema
+from iid_jax.data.catalog import Catalog
+from iid_jax.data.sampler import Draw
+from iid_jax.forgery import swap
+
+MAX_BOXES = 2
+MAX_DISAGREEMENT = 0.08
+
+# What became of an element; the trainer counts them, so that no fallback stays unseen.
+OUTCOMES = ("genuine", "untouched", "global", "partial", "no_partner", "mispaired", "too_alike")
+
+
+@dataclasses.dataclass(frozen=True)
+class Sample:
+    """A canvas ready for training, with everything a person may want to see of its making."""
+
+    image: np.ndarray
+    label: int
+    boxes: np.ndarray
+    mask: np.ndarray | None
+    landmarks: np.ndarray
+    outcome: str
+    row: int
+    genuine: np.ndarray | None = None
+    manipulated: np.ndarray | None = None
+    recipe: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+
+class SampleMaker:
+    """Makes samples of a catalog's records for a detector whose canvas has `feature` cells.
+
+    Calling it with a Draw gives the arrays of one element of the batch (see `arrays`).
+    """
+
+    def __init__(self, catalog: Catalog, config: DataConfig, spec: canvas.CanvasSpec, feature: int):
+        self.catalog, self.config, self.spec = catalog, config, spec
+        self.anchors = anchor_boxes.anchors(spec.size, feature)
+
+    def __call__(self, draw: Draw) -> dict[str, np.ndarray]:
+        return self.arrays(self.sample(draw))
+
+    def sample(self, draw: Draw) -> Sample:
+        """Returns the sample of a draw; the same draw gives the same sample, bit for bit."""
+        streams = [np.random.default_rng((*draw.seed, stream)) for stream in range(3)]
+        record = self.catalog.read(draw.row)
+        jitter = augment.draw_alignment(streams[0], self.config.augment, self.spec.scale)
+        picture = canvas.align(record, self.spec, jitter)
+        if record.label == schema.REAL:
+            made = self._genuine(picture, draw.row)
+        else:
+            made = self._fake(record, picture, jitter, draw, streams[1])
+        return self._augment(made, streams[2])
+
+    def arrays(self, sample: Sample) -> dict[str, np.ndarray]:
+        """Returns image, label, boxes (2, 4) padded, boxes_valid (2,), coverage (A,), outcome, record.
+
+        `coverage` is each anchor's share inside the true mask. An untouched fake of unknown mask
+        has 1 on all local anchors: they are neither positive nor negative.
+        """
+        boxes = np.zeros((MAX_BOXES, 4), np.float32)
+        boxes[: len(sample.boxes)] = sample.boxes
+        return {
+            "image": sample.image,
+            "label": np.int32(sample.label),
+            "boxes": boxes,
+            "boxes_valid": np.arange(MAX_BOXES) < len(sample.boxes),
+            "coverage": self._coverage(sample),
+            "outcome": np.int32(OUTCOMES.index(sample.outcome)),
+            "record": np.int64(sample.row),
+        }
+
+    def _coverage(self, sample: Sample) -> np.ndarray:
+        if sample.label == schema.REAL:
+            return np.zeros(len(self.anchors), np.float32)
+        if sample.mask is None:
+            return anchor_boxes.local_mask(len(self.anchors)).astype(np.float32)
+        return geometry.anchor_coverage(sample.mask, self.anchors)
+
+    def _genuine(self, picture: canvas.Canvas, row: int) -> Sample:
+        nothing = np.zeros(picture.image.shape[:2], np.float32)
+        return Sample(
+            image=picture.image,
+            label=schema.REAL,
+            boxes=np.zeros((0, 4), np.float32),
+            mask=nothing,
+            landmarks=picture.landmarks,
+            outcome="genuine",
+            row=row,
+        )
+
+    def _fake(
+        self,
+        record: schema.Record,
+        picture: canvas.Canvas,
+        jitter: augment.Alignment,
+        draw: Draw,
+        rng: np.random.Generator,
+    ) -> Sample:
+        settings = self.config.swap
+        untouched = Sample(
+            image=picture.image,
+            label=schema.FAKE,
+            boxes=np.array([[0.0, 0.0, 1.0, 1.0]], np.float32),
+            mask=picture.mask,
+            landmarks=picture.landmarks,
+            outcome="untouched",
+            row=draw.row,
+            manipulated=picture.image,
+        )
+        mode = swap.draw_mode(rng, settings)
+        if mode == "untouched":
+            return untouched
+        if draw.partner < 0:
+            return dataclasses.replace(untouched, outcome="no_partner")
+        pristine = self.catalog.read(draw.partner)
+        steering = _in_frame_of(record, pristine)
+        if steering is None:
+            return dataclasses.replace(untouched, outcome="mispaired")
+        genuine = canvas.align(pristine, self.spec, jitter, landmarks=steering)
+        manipulated = genuine.image if settings.null else picture.image
+        forged = swap.swap(
+            genuine.image,
+            manipulated,
+            picture.landmarks,
+            rng,
+            settings,
+            mode=mode,
+            pristine_landmarks=genuine.landmarks,
+        )
+        if forged is None:
+            return dataclasses.replace(untouched, outcome="too_alike")
+        return dataclasses.replace(
+            untouched,
+            image=forged.image,
+            boxes=forged.boxes,
+            mask=forged.mask,
+            outcome=mode,
+            genuine=genuine.image,
+            recipe=forged.recipe,
+        )
+
+    def _augment(self, sample: Sample, rng: np.random.Generator) -> Sample:
+        settings = self.config.augment
+        if rng.random() < settings.flip:
+            mask = sample.mask if sample.mask is not None else np.zeros(sample.image.shape[:2])
+            image, boxes, mask, landmarks = augment.flip(
+                sample.image, sample.boxes, mask, sample.landmarks
+            )
+            sample = dataclasses.replace(
+                sample,
+                image=image,
+                boxes=boxes,
+                mask=mask if sample.mask is not None else None,
+                landmarks=landmarks,
+                genuine=_mirrored(sample.genuine),
+                manipulated=_mirrored(sample.manipulated),
+            )
+        return dataclasses.replace(sample, image=augment.photometric(sample.image, rng, settings))
+
+
+def _in_frame_of(fake: schema.Record, pristine: schema.Record) -> np.ndarray | None:
+    """Returns the fake's landmarks in the pristine frame's pixels, or None for another picture."""
+    height, width = (float(v) for v in fake.frame_size)
+    scale = pristine.frame_size[::-1].astype(np.float32) / np.array([width, height], np.float32)
+    if abs(scale[0] / scale[1] - 1.0) > 0.01:
+        return None
+    landmarks = fake.landmarks * scale
+    if geometry.alignment_disagreement(landmarks, pristine.landmarks) > MAX_DISAGREEMENT:
+        return None
+    return landmarks
+
+
+def _mirrored(image: np.ndarray | None) -> np.ndarray | None:
+    return None if image is None else image[:, ::-1].copy()

@@ -1,0 +1,1 @@
+"""Making fakes: masks, blending, the multi-scale facial swap, and the manipulations."""

@@ -1,0 +1,90 @@
+"""Where a fake differs: hull and window masks, their deformation and feathering, tight boxes.
+
+Masks are float32 (H, W) in 0..1; sizes are (height, width); pixel lengths are the caller's.
+"""
+
+import cv2
+import numpy as np
+
+from iid_jax import geometry
+
+# Polygon corners keep this many binary digits of a pixel when they are drawn.
+_SUBPIXEL_BITS = 4
+_DSSIM_KERNEL = cv2.getGaussianKernel(11, 1.5)
+_C1, _C2 = (0.01 * 255.0) ** 2, (0.03 * 255.0) ** 2
+
+
+def polygon(points: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Returns the mask (H, W) of the convex polygon with corners (K, 2), 0 or 1."""
+    mask = np.zeros(size, np.uint8)
+    corners = np.rint(np.asarray(points, np.float64) * 2**_SUBPIXEL_BITS).astype(np.int32)
+    cv2.fillConvexPoly(mask, corners, 1, lineType=cv2.LINE_8, shift=_SUBPIXEL_BITS)
+    return mask.astype(np.float32)
+
+
+def face(size: tuple[int, int], *landmarks: np.ndarray) -> np.ndarray:
+    """Returns the mask (H, W) of the hull of one or several faces (68, 2), foreheads included."""
+    return polygon(geometry.hull(*landmarks), size)
+
+
+def window(bounds: tuple[int, int, int, int], size: tuple[int, int]) -> np.ndarray:
+    """Returns the mask (H, W) of the pixels x0 <= x < x1, y0 <= y < y1."""
+    x0, y0, x1, y1 = bounds
+    mask = np.zeros(size, np.float32)
+    mask[y0:y1, x0:x1] = 1.0
+    return mask
+
+
+def deform(
+    mask: np.ndarray, rng: np.random.Generator, strength: float, cells: int = 4
+) -> np.ndarray:
+    """Returns the mask displaced by a smooth random field, uniform in +-`strength` px at its knots.
+
+    The field has (cells + 1)^2 knots over the picture and is cubic between them.
+    """
+    height, width = mask.shape
+    knots = rng.uniform(-strength, strength, (cells + 1, cells + 1, 2)).astype(np.float32)
+    field = cv2.resize(knots, (width, height), interpolation=cv2.INTER_CUBIC)
+    x = np.arange(width, dtype=np.float32) + field[..., 0]
+    y = np.arange(height, dtype=np.float32)[:, None] + field[..., 1]
+    return cv2.remap(mask, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+
+
+def feather(mask: np.ndarray, width: float) -> np.ndarray:
+    """Returns the mask with its edge blurred over about `width` px, half of it on either side.
+
+    The edge's 0.5 level stays; farther than `width` from the edge nothing changes.
+    """
+    radius = max(int(np.ceil(width)), 1)
+    size = (2 * radius + 1, 2 * radius + 1)
+    return cv2.GaussianBlur(mask, size, max(width / 2.0, 0.3), borderType=cv2.BORDER_REPLICATE)
+
+
+def tight_box(mask: np.ndarray, threshold: float = 0.5) -> np.ndarray | None:
+    """Returns (x0, y0, x1, y1) in 0..1 around the pixels of at least `threshold`, or None if none."""
+    inside = mask >= threshold
+    columns, rows = np.flatnonzero(inside.any(axis=0)), np.flatnonzero(inside.any(axis=1))
+    if not len(columns):
+        return None
+    height, width = mask.shape
+    x, y = columns[[0, -1]] + (0, 1), rows[[0, -1]] + (0, 1)
+    return np.array([x[0] / width, y[0] / height, x[1] / width, y[1] / height], np.float32)
+
+
+def dssim(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Returns how two uint8 images of one shape differ at each pixel: (1 - SSIM) / 2, float32.
+
+    0 where they are equal, to 1. SSIM under a Gaussian of 11x11, sigma 1.5 (Wang et al. 2004),
+    with reflected edges; images are (H, W) or (H, W, C), and so is the result.
+    """
+    a, b = first.astype(np.float32), second.astype(np.float32)
+    mean_a, mean_b = _smooth(a), _smooth(b)
+    squares, product = mean_a**2 + mean_b**2, mean_a * mean_b
+    spread = _smooth(a * a + b * b) - squares
+    together = _smooth(a * b) - product
+    ssim = (2 * product + _C1) * (2 * together + _C2) / ((squares + _C1) * (spread + _C2))
+    return np.clip((1.0 - ssim) / 2.0, 0.0, 1.0)
+
+
+def _smooth(image: np.ndarray) -> np.ndarray:
+    return cv2.sepFilter2D(image, -1, _DSSIM_KERNEL, _DSSIM_KERNEL)

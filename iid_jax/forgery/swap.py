@@ -1,0 +1,221 @@
+"""Multi-scale facial swap: a manipulated face, whole or in part, put back over its pristine frame.
+
+After "Implicit Identity Leakage" (CVPR 2023), section 3.2. Both pictures are already aligned to
+one canvas by one matrix, so what differs between them is what the manipulation did, and the area
+that is pasted is known.
+"""
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any, Literal
+
+import numpy as np
+
+from iid_jax import geometry
+from iid_jax.config import SwapConfig
+from iid_jax.forgery import blend, masks
+
+Mode = Literal["untouched", "global", "partial"]
+
+WHOLE = (0.0, 0.0, 1.0, 1.0)
+_GRID = 8.0
+_GLOBAL_ATTEMPTS = 3
+_ATTEMPTS_PER_SCALE = 4
+# Feathers and deformations are drawn from this share of the configured length upwards.
+_LEAST_SHARE = 0.25
+
+
+@dataclasses.dataclass(frozen=True)
+class Forgery:
+    """A fake whose manipulated area is known.
+
+    `image` uint8 (S, S, 3); `boxes` float32 (K, 4) in 0..1, the whole canvas first, then the
+    partial area's; `mask` float32 (S, S) in 0..1; `recipe` what was drawn, plain values: mode,
+    blend, feather, deform, window, scale (index), difference (mean DSSIM to the pristine canvas
+    inside the mask), redraws (attempts thrown away before this one), poisson_fallbacks.
+    """
+
+    image: np.ndarray
+    boxes: np.ndarray
+    mask: np.ndarray
+    recipe: dict[str, Any]
+
+
+def draw_mode(rng: np.random.Generator, settings: SwapConfig) -> Mode:
+    """Returns a mode with the configured probabilities; an untouched fake is not swapped at all."""
+    modes: tuple[Mode, ...] = ("untouched", "global", "partial")
+    chances = (settings.untouched, settings.global_, settings.partial)
+    edges = np.cumsum(chances) / np.sum(chances)
+    return modes[int(np.searchsorted(edges, rng.random(), side="right"))]
+
+
+def swap(
+    genuine: np.ndarray,
+    manipulated: np.ndarray,
+    landmarks: np.ndarray,
+    rng: np.random.Generator,
+    settings: SwapConfig,
+    mode: Mode,
+    pristine_landmarks: np.ndarray | None = None,
+) -> Forgery | None:
+    """Returns the pristine canvas with the manipulated face, or a window of it, swapped in.
+
+    `genuine`, `manipulated`: uint8 (S, S, 3) under one alignment. `landmarks` (68, 2), canvas
+    pixels, are the fake's; `pristine_landmarks`, where given, widen the hull. None where nothing
+    that was drawn differs from the pristine canvas by `settings.min_difference`, so that no fake
+    label lands on genuine pixels. A null swap puts the genuine face over itself and skips that.
+    Raises ValueError for mode "untouched" and for canvases that differ in shape.
+    """
+    _check(genuine, manipulated, mode)
+    if settings.null:
+        manipulated = genuine
+    faces = [landmarks] if pristine_landmarks is None else [landmarks, pristine_landmarks]
+    hull = masks.face(genuine.shape[:2], *faces)
+    if not hull.any():
+        return None
+    areas = _whole_faces if mode == "global" else _windows
+    for redraws, area in enumerate(areas(genuine, manipulated, hull, rng, settings)):
+        forged = _compose(genuine, manipulated, area, rng, settings)
+        if forged is not None:
+            recipe = {"mode": mode, **area.recipe, **forged.recipe, "redraws": redraws}
+            return dataclasses.replace(forged, recipe=recipe)
+    return None
+
+
+@dataclasses.dataclass(frozen=True)
+class _Area:
+    """A drawn mask and how it came about; local where its box is to be found by the detector."""
+
+    mask: np.ndarray
+    local: bool
+    recipe: dict[str, Any]
+
+
+def _check(genuine: np.ndarray, manipulated: np.ndarray, mode: str) -> None:
+    if mode not in ("global", "partial"):
+        raise ValueError(f"mode must be 'global' or 'partial', got {mode!r}")
+    if genuine.shape != manipulated.shape or genuine.shape[0] != genuine.shape[1]:
+        shapes = f"{genuine.shape} and {manipulated.shape}"
+        raise ValueError(f"a swap needs two square canvases of one size, got {shapes}")
+
+
+def _pixels(length: float, canvas: int) -> float:
+    return length * canvas / geometry.PUBLISHED_CANVAS
+
+
+def _draw_length(longest: float, rng: np.random.Generator, canvas: int) -> float:
+    return _pixels(rng.uniform(_LEAST_SHARE, 1.0) * longest, canvas)
+
+
+def _whole_faces(
+    genuine: np.ndarray,
+    manipulated: np.ndarray,
+    hull: np.ndarray,
+    rng: np.random.Generator,
+    settings: SwapConfig,
+) -> Iterator[_Area]:
+    """Yields randomly deformed hulls."""
+    canvas = len(hull)
+    for _ in range(_GLOBAL_ATTEMPTS):
+        strength = _draw_length(settings.deform, rng, canvas)
+        mask = masks.deform(hull, rng, strength)
+        yield _Area(mask, False, {"deform": strength, "scale": None, "window": None})
+
+
+def _windows(
+    genuine: np.ndarray,
+    manipulated: np.ndarray,
+    hull: np.ndarray,
+    rng: np.random.Generator,
+    settings: SwapConfig,
+) -> Iterator[_Area]:
+    """Yields windows of random size where the two faces differ most, cut to the hull.
+
+    The scale first drawn is kept for several attempts, so that the scales stay equally frequent.
+    """
+    canvas = len(hull)
+    difference = masks.dssim(genuine, manipulated).mean(axis=2) * hull
+    integrals = _integral(hull), _integral(difference)
+    for scale in rng.permutation(len(settings.scales)).tolist():
+        for _ in range(_ATTEMPTS_PER_SCALE):
+            sides = rng.permutation(settings.scales[scale])
+            sides = _pixels(sides * rng.uniform(*settings.window_jitter, 2), canvas)
+            width, height = np.clip(np.rint(sides), 2, canvas).astype(int).tolist()
+            bounds = _draw_window(integrals, width, height, rng, settings)
+            if bounds is not None:
+                mask = masks.window(bounds, hull.shape) * hull
+                yield _Area(mask, True, {"deform": 0.0, "scale": scale, "window": bounds})
+
+
+def _draw_window(
+    integrals: tuple[np.ndarray, np.ndarray],
+    width: int,
+    height: int,
+    rng: np.random.Generator,
+    settings: SwapConfig,
+) -> tuple[int, int, int, int] | None:
+    """Draws one of the positions enough inside the hull whose mean difference is near the best."""
+    canvas = len(integrals[0]) - 1
+    step = max(round(_pixels(_GRID, canvas)), 1)
+    x0, y0 = np.meshgrid(
+        np.arange(0, canvas - width + 1, step), np.arange(0, canvas - height + 1, step)
+    )
+    inside, difference = (_sums(total, x0, y0, width, height) for total in integrals)
+    enough = inside >= settings.hull_overlap * width * height
+    if not enough.any():
+        return None
+    mean = np.where(enough, difference / np.maximum(inside, 1.0), -np.inf)
+    good = np.argwhere(mean >= settings.dssim_share * mean.max())
+    row, column = good[rng.integers(len(good))]
+    left, top = int(x0[row, column]), int(y0[row, column])
+    return left, top, left + width, top + height
+
+
+def _integral(values: np.ndarray) -> np.ndarray:
+    total = np.zeros((values.shape[0] + 1, values.shape[1] + 1))
+    np.cumsum(np.cumsum(values, axis=0, dtype=np.float64), axis=1, out=total[1:, 1:])
+    return total
+
+
+def _sums(total: np.ndarray, x0: np.ndarray, y0: np.ndarray, width: int, height: int) -> np.ndarray:
+    x1, y1 = x0 + width, y0 + height
+    return total[y1, x1] - total[y0, x1] - total[y1, x0] + total[y0, x0]
+
+
+def _compose(
+    genuine: np.ndarray,
+    manipulated: np.ndarray,
+    area: _Area,
+    rng: np.random.Generator,
+    settings: SwapConfig,
+) -> Forgery | None:
+    """Feathers and blends one area; None where the composite hardly differs from the genuine."""
+    width = _draw_length(settings.feather, rng, len(genuine))
+    mask = masks.feather(area.mask, width)
+    by_poisson = bool(rng.random() < settings.poisson)
+    box = masks.tight_box(mask)
+    if box is None:
+        return None
+    if by_poisson:
+        image, fell_back = blend.poisson(genuine, manipulated, mask)
+    else:
+        image, fell_back = blend.alpha(genuine, manipulated, mask), False
+    difference = mean_difference(genuine, image, mask)
+    if difference < settings.min_difference and not settings.null:
+        return None
+    recipe = {
+        "blend": "poisson" if by_poisson and not fell_back else "alpha",
+        "feather": width,
+        "difference": difference,
+        "poisson_fallbacks": int(fell_back),
+    }
+    boxes = np.array([WHOLE, box] if area.local else [WHOLE], np.float32)
+    return Forgery(image, boxes, mask, recipe)
+
+
+def mean_difference(genuine: np.ndarray, image: np.ndarray, mask: np.ndarray) -> float:
+    """Returns the mean DSSIM of two canvases (S, S, 3) over the mask (S, S) at 0.5; 0 if empty."""
+    inside = mask >= 0.5
+    if not inside.any():
+        return 0.0
+    return float(masks.dssim(genuine, image).mean(axis=2)[inside].mean())

@@ -1,0 +1,37 @@
+"""`python -m iid_jax.main [VERB] ...`: finds the verb's module and hands over; train by default."""
+
+import importlib
+import sys
+
+from iid_jax.errors import UsageError, UserError, nearest
+
+VERBS = {
+    "train": "train a detector, evaluate it and write its report (the default)",
+    "prepare": "make or import a data set",
+    "evaluate": "score a detector on prepared data sets",
+    "show": "draw what the trainer is fed",
+}
+USAGE = "usage: python -m iid_jax.main [VERB] [--flags]   (VERB --help tells a verb's flags)"
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs a verb and returns the exit code: 0 done, 2 usage, 3 some inputs failed, 4 bad data."""
+    arguments = sys.argv[1:] if argv is None else list(argv)
+    try:
+        if arguments[:1] in (["--help"], ["-h"], []):
+            print(USAGE, *(f"  {verb:10} {what}" for verb, what in VERBS.items()), sep="\n")
+            return 0 if arguments else 2
+        verb = "train" if arguments[0].startswith("-") else arguments.pop(0)
+        if verb not in VERBS:
+            raise UsageError(f"unknown verb {verb!r}{nearest(verb, VERBS)}")
+        return importlib.import_module(f"iid_jax.{verb}").main(arguments)
+    except UserError as error:
+        print(f"iid_jax: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("iid_jax: interrupted", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())
