@@ -1,0 +1,120 @@
+"""The detector: a backbone, the ADM or none, and the real/fake classifier."""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from iid_jax import boxes
+from iid_jax.config import ModelConfig
+from iid_jax.errors import UsageError
+from iid_jax.models.artifact import MIN_SIDE, ArtifactDetection
+from iid_jax.models.input_spec import InputSpec
+from iid_jax.models.registry import create
+
+
+class Outputs(NamedTuple):
+    """What a detector returns; float32 (float64 if it computes in that).
+
+    `logits` (B, 2) of real and fake; `deltas` (B, A, 4) encoded boxes and `box_logits` (B, A, 2)
+    of no artifact and artifact, None without the ADM. `features`: the backbone's ("stem",
+    "stage1", ...), "map" (B, f, f, C), "global" (B, C) its mean, with the ADM "artifact0" to
+    "artifact3" (its maps) and "artifact" (B, C) its vector, and "embedding" (B, C), what the
+    classifier sees.
+    """
+
+    logits: jax.Array
+    deltas: jax.Array | None
+    box_logits: jax.Array | None
+    features: dict[str, jax.Array]
+
+
+class Detector(nn.Module):
+    """The detector with the ADM, or the plain binary classifier on the same backbone without."""
+
+    backbone: str = "resnet_small"
+    adm: bool = True
+    adm_width: int | None = None
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, images: jax.Array, train: bool = False) -> Outputs:
+        """Returns the Outputs for normalised images (B, S, S, 3).
+
+        With `train`, BatchNorm uses and updates the batch's statistics: apply with
+        `mutable=["batch_stats"]`.
+        """
+        wide = jnp.promote_types(self.dtype, jnp.float32)
+        x, features = create(self.backbone, dtype=self.dtype, name="trunk")(images, train)
+        embedding = jnp.mean(x, (1, 2), dtype=wide)
+        features = {**features, "map": x, "global": embedding}
+        deltas = box_logits = None
+        if self.adm:
+            found = ArtifactDetection(self.adm_width, self.dtype, name="artifact")(x, train)
+            deltas, box_logits = found.deltas.astype(wide), found.box_logits.astype(wide)
+            vector = found.vector.astype(wide)
+            embedding = embedding + vector
+            features = {**features, **found.maps, "artifact": vector}
+        logits = nn.Dense(2, dtype=wide, name="classifier")(embedding)
+        return Outputs(logits, deltas, box_logits, {**features, "embedding": embedding})
+
+
+def build_detector(config: ModelConfig) -> tuple[Detector, InputSpec, np.ndarray | None]:
+    """Returns (module, input spec, anchors (A, 4) or None without the ADM) of a configuration.
+
+    Raises:
+      UsageError: an unknown backbone, or a canvas that does not suit it.
+    """
+    side = feature_side(config)
+    dtype = compute_dtype(config.dtype)
+    module = Detector(config.backbone, config.adm, config.adm_width, dtype)
+    anchors = boxes.anchors(config.canvas, side) if config.adm else None
+    return module, InputSpec(config.canvas), anchors
+
+
+def feature_side(config: ModelConfig) -> int:
+    """Returns the side of the backbone's feature map, which the anchors are laid on.
+
+    Raises:
+      UsageError: an unknown backbone, a canvas that is no multiple of its stride, or a map below
+        6x6 (the ADM needs three smaller maps; the plain classifier keeps the same canvas, so
+        that the two can be compared).
+    """
+    stride = create(config.backbone).stride
+    side, rest = divmod(config.canvas, stride)
+    if side >= MIN_SIDE and rest == 0:
+        return side
+    fits = max(MIN_SIDE, round(config.canvas / stride)) * stride
+    raise UsageError(
+        f"config.model.canvas must be a multiple of {stride} px, at least {MIN_SIDE * stride}, "
+        f"for {config.backbone}, got {config.canvas} (nearest: {fits})"
+    )
+
+
+def compute_dtype(name: str) -> Any:
+    """Returns the type to compute in: float32, bfloat16, or for "auto" what the device is good at.
+
+    "auto" is bfloat16 on TPU, GPU and CPUs with AVX512-BF16, float32 elsewhere.
+    """
+    if name != "auto":
+        return jnp.dtype(name)
+    fast = jax.default_backend() != "cpu" or _cpu_has_bfloat16()
+    return jnp.dtype(jnp.bfloat16 if fast else jnp.float32)
+
+
+def _cpu_has_bfloat16() -> bool:
+    cpuinfo = Path("/proc/cpuinfo")
+    return cpuinfo.exists() and "avx512_bf16" in cpuinfo.read_text()
+
+
+def initialise(module: nn.Module, spec: InputSpec, seed: int) -> dict[str, Any]:
+    """Returns fresh variables {"params", "batch_stats"}, float32, on the default device.
+
+    Jitted with the `rbg` generator: eager initialisation of a large model takes half a minute on
+    CPU. The same seed gives the same values on one kind of device, whatever the sharding later.
+    """
+    images = jnp.zeros((1, spec.size, spec.size, 3))
+    return jax.jit(module.init)(jax.random.key(seed, impl="rbg"), images)
