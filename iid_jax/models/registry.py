@@ -63,8 +63,8 @@ def entry(name: str) -> Entry:
     return _ENTRIES[name]
 
 
-def create(name: str, **options: Any) -> Any:
-    """Returns the backbone `name` as a Linen module; `options` are fields of it (`dtype`, ...).
+def create(name: str, /, **options: Any) -> Any:
+    """Returns the backbone `name` as a Linen module; `options` are its fields (`dtype`, ...).
 
     Raises:
       UsageError: no such backbone or option; the nearest name is given.
