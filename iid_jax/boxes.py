@@ -59,7 +59,9 @@ def anchors(canvas: int, feature: int = PUBLISHED_SIDE) -> np.ndarray:
         centres = (np.arange(side) + 0.5) / cells
         y, x = np.meshgrid(centres, centres, indexing="ij")
         low, high = low / PUBLISHED_CANVAS, high / PUBLISHED_CANVAS
-        per_cell = [np.stack([x, y, 0 * x + w, 0 * x + h], -1) for w, h in ((low, high), (high, low))]
+        per_cell = [
+            np.stack([x, y, 0 * x + w, 0 * x + h], -1) for w, h in ((low, high), (high, low))
+        ]
         rows.append(np.stack(per_cell, 2).reshape(-1, 4))
     made = np.clip(np.concatenate(rows), 0.0, 1.0).astype(np.float32)
     made.setflags(write=False)

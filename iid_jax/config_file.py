@@ -63,7 +63,12 @@ def use_method(config: ml_collections.ConfigDict, method: str) -> None:
     Raises:
       UsageError: another name.
     """
-    arms = {"iid": (True, True), "adm": (True, False), "mfs": (False, True), "binary": (False, False)}
+    arms = {
+        "iid": (True, True),
+        "adm": (True, False),
+        "mfs": (False, True),
+        "binary": (False, False),
+    }
     if method not in arms:
         raise UsageError(f"unknown method {method!r}{nearest(method, arms)}")
     config.model.adm, swaps = arms[method]

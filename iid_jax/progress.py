@@ -11,7 +11,9 @@ PLAIN_EVERY_S = 15.0
 class Progress:
     """Counts `total` units of work under a label; `quiet` leaves out everything but `say`."""
 
-    def __init__(self, total: int, label: str, unit: str = "it", quiet: bool = False, done: int = 0):
+    def __init__(
+        self, total: int, label: str, unit: str = "it", quiet: bool = False, done: int = 0
+    ):
         self.total, self.label, self.unit = total, label, unit
         self.done, self._start, self._first = done, time.monotonic(), done
         self._terminal = sys.stderr.isatty() and not quiet

@@ -49,9 +49,7 @@ def flip(
     return image[:, ::-1].copy(), mirrored, mask[:, ::-1].copy(), landmarks
 
 
-def photometric(
-    image: np.ndarray, rng: np.random.Generator, settings: AugmentConfig
-) -> np.ndarray:
+def photometric(image: np.ndarray, rng: np.random.Generator, settings: AugmentConfig) -> np.ndarray:
     """Returns the image after the drawn photometric augmentations, in a fixed order."""
     for name, function in PHOTOMETRIC.items():
         chosen = rng.random() < getattr(settings, name)

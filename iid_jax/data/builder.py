@@ -69,7 +69,9 @@ class FaceDatasetBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True
     NEEDS_SOURCE = True
     SUMMARY = ""
 
-    def __init__(self, *, settings: Settings | None = None, jobs: int = 1, quiet: bool = True, **kw):
+    def __init__(
+        self, *, settings: Settings | None = None, jobs: int = 1, quiet: bool = True, **kw
+    ):
         self.settings = settings or Settings()
         self.jobs, self.quiet = jobs, quiet
         self.problems: list[tuple[str, str, str]] = []
@@ -174,7 +176,9 @@ def load_builder(full_name: str, data_dir: str | os.PathLike, **options: Any) ->
     """
     name, _, config = full_name.partition("/")
     cls = builder_class(name)
-    return cls(data_dir=os.fspath(data_dir), config=cls.named_config(config or "default"), **options)
+    return cls(
+        data_dir=os.fspath(data_dir), config=cls.named_config(config or "default"), **options
+    )
 
 
 def prepare(

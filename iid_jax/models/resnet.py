@@ -132,12 +132,8 @@ class ResNet(nn.Module):
 
 HE_2016 = "He et al. 2016, arXiv:1512.03385, table 1; the count is torchvision's without `fc`"
 
-register(
-    "resnet18", ResNet, parameters=11_176_512, canvas=224, source=HE_2016, blocks=(2, 2, 2, 2)
-)
-register(
-    "resnet34", ResNet, parameters=21_284_672, canvas=224, source=HE_2016, blocks=(3, 4, 6, 3)
-)
+register("resnet18", ResNet, parameters=11_176_512, canvas=224, source=HE_2016, blocks=(2, 2, 2, 2))
+register("resnet34", ResNet, parameters=21_284_672, canvas=224, source=HE_2016, blocks=(3, 4, 6, 3))
 register(
     "resnet50",
     ResNet,

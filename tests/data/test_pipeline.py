@@ -101,7 +101,9 @@ def test_people_pairing_keeps_the_person_and_not_the_frame(practice):
 def test_independent_pairing_mixes_people(practice):
     drawn = draws(practice, pairing="independent")
     identity = practice.columns["identity"]
-    same = [identity[f.row] == identity[g.row] for f, g in zip(drawn[::2], drawn[1::2], strict=True)]
+    same = [
+        identity[f.row] == identity[g.row] for f, g in zip(drawn[::2], drawn[1::2], strict=True)
+    ]
     assert np.mean(same) < 0.3
 
 
@@ -121,7 +123,9 @@ QUIET = AugmentConfig(
 
 @pytest.mark.parametrize(("poisson", "tolerance"), [(0.0, 1), (1.0, 2)])
 @pytest.mark.parametrize("augment", [QUIET, AugmentConfig(noise=0.0, jpeg=0.0)])
-def test_null_swap_is_the_genuine_sample_under_the_same_stream(practice, poisson, tolerance, augment):
+def test_null_swap_is_the_genuine_sample_under_the_same_stream(
+    practice, poisson, tolerance, augment
+):
     swap = SwapConfig(untouched=0.0, global_=0.5, partial=0.5, poisson=poisson, null=True)
     config = DataConfig(swap=swap, augment=augment)
     maker = samples.SampleMaker(practice, config, Spec(), 7)
