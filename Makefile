@@ -1,23 +1,28 @@
-# Every target makes the environment it needs; WORKDIR and DATA_DIR may be given.
+# Every target makes the environment it needs. WORKDIR and DATA_DIR say where runs and data go,
+# WORKERS how many test processes there are, PYTHON which interpreter .venv is made with.
 WORKDIR ?= runs/quickstart
 DATA_DIR ?= data
+WORKERS ?= 2
 VENV := .venv
 PY := $(VENV)/bin/python
-BASE := $(shell command -v python3.11 || command -v python3.12 || command -v python3)
+# Python 3.12 or 3.11, the first that really runs (a version manager's shim may not).
+FITS := import sys, ensurepip; sys.exit(not (3, 11) <= sys.version_info < (3, 13))
+PYTHON ?= $(shell for p in python3.12 python3.11 python3; do \
+  $$p -c '$(FITS)' >/dev/null 2>&1 && { echo $$p; break; }; done)
+# The stamp's name follows what the environment is made from: it is re-made only when that changes.
 STAMP := $(VENV)/.made-from-$(shell cat pyproject.toml constraints.txt | cksum | cut -d' ' -f1)
-# Two test processes on two cores: each keeps to one thread of its own.
-TEST_ENV := OMP_NUM_THREADS=1 JAX_PLATFORMS=cpu
-PYTEST := $(TEST_ENV) $(PY) -m pytest -n 2 --dist worksteal
+PYTEST := JAX_PLATFORMS=cpu $(PY) -m pytest
 
 .PHONY: env quickstart test test-long check docs bench
 
 env: $(STAMP)
 
-$(STAMP): pyproject.toml constraints.txt
-	@$(BASE) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' || \
-	  { echo "iid_jax needs Python 3.11 or 3.12; found $(BASE)" >&2; exit 2; }
-	$(BASE) -m venv $(VENV)
-	$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,faces]'
+$(STAMP):
+	@[ -n "$(PYTHON)" ] && $(PYTHON) -c '$(FITS)' || { echo >&2 "iid_jax needs Python 3.11 or 3.12 with \
+	venv; '$(or $(PYTHON),python3)' is not. Install one, or name it: make env PYTHON=/path/to/python3.12"; exit 2; }
+	@$(PY) -c '$(FITS)' 2>/dev/null || $(PYTHON) -m venv --clear $(VENV)
+	@echo "installing what constraints.txt names into $(VENV) ..." >&2
+	@$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,faces]'
 	@rm -f $(VENV)/.made-from-*
 	@touch $@
 
@@ -25,10 +30,10 @@ quickstart: env
 	$(PY) -m iid_jax.main --config=configs/quickstart.py --workdir=$(WORKDIR) --data_dir=$(DATA_DIR)
 
 test: env
-	$(PYTEST)
+	$(PYTEST) -m 'not long' -n $(WORKERS) --dist worksteal
 
 test-long: env
-	$(TEST_ENV) $(PY) -m pytest -m long
+	$(PYTEST) -m long
 
 check: env
 	$(VENV)/bin/ruff check .

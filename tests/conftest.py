@@ -1,51 +1,69 @@
-"""What the tests share: golden numbers, a small practice data set, real photographs."""
+"""What all tests share: one thread per test process, warm compilations, and where data lies."""
 
+import fcntl
 import os
 from pathlib import Path
 
-import numpy as np
-import pytest
+REPOSITORY = Path(__file__).parents[1]
+WORKER = os.environ.get("PYTEST_XDIST_WORKER", "main")
+PRACTICE_PEOPLE = 40
 
+# Before anything imports JAX. Processes started by a test inherit all of it.
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+if WORKER != "main":
+    os.environ["XLA_FLAGS"] = (
+        os.environ.get("XLA_FLAGS", "") + " --xla_cpu_multi_thread_eigen=false"
+    ).strip()
+# A cache for each test process: JAX does not lock it.
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(REPOSITORY / ".cache" / "jax" / WORKER))
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.5")
 
-ROOT = Path(__file__).parent.parent
-GOLDEN = Path(__file__).parent / "golden"
+import cv2  # noqa: E402
+import numpy as np  # noqa: E402
+import pytest  # noqa: E402
+
+cv2.setNumThreads(1)
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real photographs and videos that tests may use where it exists."""
+    folder = Path(os.environ.get("IID_SHARED_DATA", REPOSITORY.parent / "shared" / "data"))
+    if not (folder / "lfw").is_dir():
+        pytest.skip(f"no photographs under {folder}; IID_SHARED_DATA names another folder")
+    return folder
 
 
 @pytest.fixture(scope="session")
 def golden():
-    """Returns a loader of golden arrays by file name, e.g. golden("anchors.npz")."""
+    """Reads numbers of the reference implementation: `golden("anchors")` -> {name: array}."""
 
-    def load(name):
-        with np.load(GOLDEN / name, allow_pickle=False) as stored:
-            return {key: stored[key] for key in stored.files}
+    def read(name: str) -> dict[str, np.ndarray]:
+        path = REPOSITORY / "tests" / "golden" / f"{name}.npz"
+        with np.load(path, allow_pickle=False) as stored:
+            return dict(stored)
 
-    return load
-
-
-@pytest.fixture(scope="session")
-def shared_data():
-    """Returns the folder with real photographs and videos, which is not part of the repository."""
-    folder = Path(os.environ.get("IID_SHARED_DATA", ROOT.parent / "shared" / "data"))
-    if not folder.is_dir():
-        pytest.skip(f"no real photographs here: {folder} is absent (set IID_SHARED_DATA)")
-    return folder
+    return read
 
 
 @pytest.fixture(scope="session")
-def practice_dir(tmp_path_factory):
-    """Returns a data folder that holds practice_faces of 40 people."""
+def practice_dir(tmp_path_factory) -> Path:
+    """A --data_dir with a small practice_faces, made once for all: copy it to change it."""
     from iid_jax.data import builder
 
-    folder = tmp_path_factory.mktemp("practice")
-    settings = builder.Settings(limit=40)
-    builder.prepare("practice_faces", folder, settings, jobs=1, quiet=True)
-    return folder
+    root = tmp_path_factory.getbasetemp()
+    root = root if WORKER == "main" else root.parent
+    with (root / "practice.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        settings = builder.Settings(limit=PRACTICE_PEOPLE)
+        builder.prepare("practice_faces", root / "data", settings, jobs=1, quiet=True)
+    return root / "data"
 
 
 @pytest.fixture(scope="session")
 def practice(practice_dir):
-    """Returns the catalog of the small practice data set."""
+    """The catalog of the small practice_faces."""
     from iid_jax.data.catalog import open_catalog
 
     return open_catalog("practice_faces", practice_dir)

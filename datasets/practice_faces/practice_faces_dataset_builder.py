@@ -1,7 +1,5 @@
 """practice_faces: drawn people, and fakes made between them; needs nothing but this package."""
 
-import functools
-
 import tensorflow_datasets as tfds
 
 from iid_jax.data import made
@@ -21,7 +19,6 @@ class Builder(made.MadeDatasetBuilder):
         """Returns the people's numbers; `--limit` draws fewer of them."""
         return [f"p{i:04d}" for i in range(min(PEOPLE, self.settings.limit or PEOPLE))]
 
-    @functools.lru_cache(maxsize=64)  # a donor's shots serve several targets in a row
     def shots(self, person: str, clip: str) -> list[made.Shot]:
         """Returns one drawn clip of a person: one scene, several poses and expressions."""
         somebody = drawn.draw_person(self.rng("person", person))

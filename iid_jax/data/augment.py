@@ -42,10 +42,9 @@ def draw_alignment(rng: np.random.Generator, settings: AugmentConfig, scale: flo
 def flip(
     image: np.ndarray, boxes: np.ndarray, mask: np.ndarray, landmarks: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Returns the mirrored image (S, S, 3), boxes (K, 4) in 0..1, mask (S, S), landmarks (68, 2)."""
-    mirrored = boxes.copy()
-    mirrored[:, [0, 2]] = 1.0 - boxes[:, [2, 0]]
+    """Returns mirrored: image (S, S, 3), boxes (K, 4) in 0..1, mask (S, S), landmarks (68, 2)."""
     landmarks = geometry.mirror_landmarks(landmarks, image.shape[1])
+    mirrored = geometry.mirror_boxes(boxes)
     return image[:, ::-1].copy(), mirrored, mask[:, ::-1].copy(), landmarks
 
 

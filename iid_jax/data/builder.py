@@ -198,7 +198,7 @@ def prepare(
     builder = load_builder(full_name, data_dir, settings=settings, jobs=jobs, quiet=quiet)
     if builder.NEEDS_SOURCE and not (settings.source and Path(settings.source).is_dir()):
         raise UsageError(
-            f"{builder.name} is made from a folder on this machine; got --source={settings.source}; "
+            f"{builder.name} is made from a folder here; got --source={settings.source}; "
             f"prepare --dataset={builder.name} --source=DIR --data_dir={data_dir}"
         )
     directory = Path(builder.data_dir)

@@ -58,8 +58,8 @@ def parse_config_name(name: str) -> tuple[str, int | None, int | None]:
     match = _NAME.match(name)
     if not match:
         raise UsageError(
-            f"unknown configuration {name!r}; allowed: default, or none|donor|target with _p<people> "
-            "and _d<donors>, as in donor_p80_d10"
+            f"unknown configuration {name!r}; allowed: default, or none|donor|target with "
+            "_p<people> and _d<donors>, as in donor_p80_d10"
         )
     gap, people, donors = match.groups()
     gap = "none" if gap == "default" else gap

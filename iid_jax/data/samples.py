@@ -62,7 +62,7 @@ class SampleMaker:
         return self._augment(made, streams[2])
 
     def arrays(self, sample: Sample) -> dict[str, np.ndarray]:
-        """Returns image, label, boxes (2, 4) padded, boxes_valid (2,), coverage (A,), outcome, record.
+        """Returns the arrays of one element of a batch; boxes (2, 4) are padded, boxes_valid (2,).
 
         `coverage` is each anchor's share inside the true mask. An untouched fake of unknown mask
         has 1 on all local anchors: they are neither positive nor negative.

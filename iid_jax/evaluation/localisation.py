@@ -1,0 +1,284 @@
+"""Where a detector says the artifact is: found boxes, false boxes, fakes against their partners.
+
+Only the local boxes count, not the whole canvas. Two kinds of truth: on *partial swaps* of
+held-out people the window that was swapped is known, as in training; on a data set's own fakes
+the truth is the bounding box of the true mask at 0.5, one box even where the area has parts.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from iid_jax import boxes as anchor_boxes
+from iid_jax import geometry, metrics
+from iid_jax.config import AugmentConfig, DataConfig
+from iid_jax.data import schema
+from iid_jax.data.canvas import CanvasSpec
+from iid_jax.data.catalog import Catalog
+from iid_jax.data.sampler import Draw
+from iid_jax.data.samples import Sample, SampleMaker
+from iid_jax.errors import DataError
+from iid_jax.evaluation import results
+from iid_jax.evaluation.score import Detections, Scored, detect_all, score
+from iid_jax.forgery import masks
+
+BOX_RECALL, FALSE_BOXES, PAIR_WIN = "box_recall", "false_boxes_per_genuine", "pair_win"
+THRESHOLD = "box_threshold"
+PARTIAL_SWAP = "partial_swap"
+MIN_IOU = 0.5
+# The aim is at most one false box per genuine picture of new people; the threshold is chosen on
+# other people, so it leaves room for the difference.
+ALLOWED_FALSE_BOXES = 0.8
+
+_STILL = AugmentConfig(
+    scale=(0.9, 0.0),
+    shift=0.0,
+    rotation=0.0,
+    stretch=(1.0, 1.0),
+    flip=0.0,
+    half_resolution=0.0,
+    jpeg=0.0,
+    blur=0.0,
+    noise=0.0,
+    gamma=0.0,
+    saturation=0.0,
+)
+
+Detect = Callable[[np.ndarray], Detections]
+
+
+@dataclasses.dataclass(frozen=True)
+class Operating:
+    """The score from which a box counts, and the data set whose validation split it is from."""
+
+    threshold: float
+    data: str
+
+
+class PartialSwaps(NamedTuple):
+    """Partial swaps of held-out people with what a detector says of them and of their partners.
+
+    `samples`; `videos` (N,) of the fakes; `fakes` and `partners`, Detections of N canvases;
+    `left_out` counts what could not be swapped, by reason.
+    """
+
+    samples: list[Sample]
+    videos: np.ndarray
+    fakes: Detections
+    partners: Detections
+    left_out: dict[str, int]
+
+
+def choose_threshold(
+    detect: Detect, catalog: Catalog, spec: CanvasSpec, batch_size: int, quiet: bool = False
+) -> Operating | None:
+    """Returns the threshold from the genuine validation pictures; None where there are none."""
+    rows = catalog.select("val", label=schema.REAL)
+    if not len(rows):
+        return None
+    scored = score(detect, catalog, rows, spec, batch_size, quiet, "score validation")
+    readable = scored.box_scores[scored.table.scored]
+    return Operating(threshold_of(readable), catalog.name) if len(readable) else None
+
+
+def threshold_of(box_scores: np.ndarray, allowed: float = ALLOWED_FALSE_BOXES) -> float:
+    """Returns the lowest threshold that leaves `allowed` boxes per picture of (N, K) scores.
+
+    A box counts when its score is at or above the threshold; a score of 0 is no box.
+    """
+    found = np.sort(box_scores[box_scores > 0].astype(np.float32))[::-1]
+    budget = int(allowed * len(box_scores))
+    if len(found) <= budget:
+        return float(found[-1]) if len(found) else 0.5
+    return float(np.nextafter(found[budget], np.float32(np.inf)))
+
+
+def truth_boxes(scored: Scored, catalog: Catalog, size: int) -> np.ndarray:
+    """Returns the box (N, 4) of each fake's true mask at 0.5 on the canvas of side `size`.
+
+    NaN for genuine records, for unknown or empty masks and for records without a score.
+    """
+    truths = np.full((len(scored.rows), 4), np.nan, np.float32)
+    fakes = scored.table.scored & (scored.table["label"] == schema.FAKE)
+    for place in np.flatnonzero(fakes):
+        mask = canvas_mask(catalog, scored.rows[place], scored.matrices[place], size)
+        box = None if mask is None else masks.tight_box(mask)
+        if box is not None:
+            truths[place] = box
+    return truths
+
+
+def canvas_mask(catalog: Catalog, row: int, matrix: np.ndarray, size: int) -> np.ndarray | None:
+    """Returns the true mask (S, S) of a record on the canvas, None where it is not known."""
+    mask = catalog.read(row).mask_pixels()
+    if mask is None:
+        return None
+    # Outside the stored crop nothing was manipulated.
+    return geometry.warp(mask, matrix, size, border=cv2.BORDER_CONSTANT)
+
+
+def found(
+    truths: np.ndarray, boxes: np.ndarray, box_scores: np.ndarray, threshold: float
+) -> np.ndarray:
+    """Returns bool (N,): a box (N, K, 4) at the threshold meets the truth (N, 4) at IoU 0.5."""
+    overlap = np.asarray(anchor_boxes.iou(truths[:, None], boxes))[:, 0]
+    return ((overlap >= MIN_IOU) & counts_as_box(box_scores, threshold)).any(axis=1)
+
+
+def counts_as_box(box_scores: np.ndarray, threshold: float) -> np.ndarray:
+    """Returns bool (N, K): which boxes there are at this threshold."""
+    return (box_scores >= threshold) & (box_scores > 0)
+
+
+def best(box_scores: np.ndarray) -> np.ndarray:
+    """Returns the highest local score (N,) of each picture."""
+    return box_scores.max(axis=1)
+
+
+def wins(fakes: np.ndarray, partners: np.ndarray) -> np.ndarray:
+    """Returns 1 where the fake's highest local score is above its partner's, 0.5 where equal."""
+    return np.where(fakes == partners, 0.5, fakes > partners).astype(np.float64)
+
+
+def partial_swaps(
+    detect: Detect,
+    catalog: Catalog,
+    split: str,
+    config: DataConfig,
+    spec: CanvasSpec,
+    feature: int,
+    batch_size: int,
+    seed: int,
+    limit: int = 400,
+) -> PartialSwaps | None:
+    """Returns up to `limit` partial swaps of a split's fakes, seeded, unaugmented, and scored.
+
+    `config` holds the swap's settings; None where no fake of the split has a pristine partner.
+    """
+    swap = dataclasses.replace(config.swap, untouched=0.0, global_=0.0, partial=1.0, null=False)
+    settings = dataclasses.replace(config, swap=swap, augment=_STILL)
+    maker = SampleMaker(catalog, settings, spec, feature)
+    rows = catalog.select(split, label=schema.FAKE)
+    rows = np.random.default_rng(seed).permutation(rows)
+    samples, left_out = [], {}
+    for row, partner in zip(rows.tolist(), catalog.pristine_of(rows).tolist(), strict=True):
+        if len(samples) == limit:
+            break
+        sample, outcome = _sample(maker, Draw(row, partner, (seed, row)))
+        if outcome == "partial":
+            samples.append(sample)
+        else:
+            left_out[outcome] = left_out.get(outcome, 0) + 1
+    if not samples:
+        return None
+    videos = catalog.columns["video_id"][[sample.row for sample in samples]]
+    fakes = detect_all(detect, np.stack([s.image for s in samples]), batch_size)
+    partners = detect_all(detect, np.stack([s.genuine for s in samples]), batch_size)
+    return PartialSwaps(samples, videos, fakes, partners, left_out)
+
+
+def _sample(maker: SampleMaker, draw: Draw) -> tuple[Sample | None, str]:
+    try:
+        sample = maker.sample(draw)
+    except DataError:
+        return None, "unreadable"
+    return sample, sample.outcome
+
+
+def partial_swap_results(
+    data: str,
+    split: str,
+    swaps: PartialSwaps | None,
+    operating: Operating | None,
+    bootstrap: int,
+    seed: int,
+) -> list[results.Result]:
+    """Returns box recall and pair wins on the partial swaps, under the method `partial_swap`."""
+    if swaps is None:
+        reason = "no fake of the split has a pristine partner to swap with"
+        return [_missing(data, split, PARTIAL_SWAP, m, reason) for m in (BOX_RECALL, PAIR_WIN)]
+    truths = np.stack([sample.boxes[1] for sample in swaps.samples])
+    won = wins(best(swaps.fakes.box_scores), best(swaps.partners.box_scores))
+    rows = [_mean(data, split, PARTIAL_SWAP, PAIR_WIN, won, swaps.videos, bootstrap, seed)]
+    if operating is None:
+        return [_missing(data, split, PARTIAL_SWAP, BOX_RECALL, _NO_THRESHOLD), *rows]
+    hit = found(truths, swaps.fakes.boxes, swaps.fakes.box_scores, operating.threshold)
+    recall = _mean(data, split, PARTIAL_SWAP, BOX_RECALL, hit, swaps.videos, bootstrap, seed)
+    return [recall, *rows]
+
+
+def localisation_results(
+    scored: Scored,
+    catalog: Catalog,
+    truths: np.ndarray,
+    operating: Operating | None,
+    bootstrap: int,
+    seed: int,
+) -> list[results.Result]:
+    """Returns box recall, false boxes and pair wins on the data set's own records, by method."""
+    table = scored.table
+    data, split = catalog.name, str(table["split"][0])
+    rows = _threshold_results(scored, data, split, operating, bootstrap, seed)
+    pairs, won = _pairs(scored, catalog)
+    known = np.isfinite(truths).all(axis=1)
+    hit = np.zeros(len(table))
+    if operating is not None:
+        hit = found(np.nan_to_num(truths), scored.boxes, scored.box_scores, operating.threshold)
+    for method, chosen in results.groups(table).items():
+        video = table["video_id"]
+        if operating is None:
+            rows.append(_missing(data, split, method, BOX_RECALL, _NO_THRESHOLD))
+        else:
+            at = known & chosen
+            measured = hit[at], video[at], bootstrap, seed
+            rows.append(_mean(data, split, method, BOX_RECALL, *measured, empty=_NO_MASKS))
+        inside = chosen[pairs]
+        measured = won[inside], video[pairs][inside], bootstrap, seed
+        rows.append(_mean(data, split, method, PAIR_WIN, *measured, empty=_NO_PAIRS))
+    return rows
+
+
+_NO_THRESHOLD = "no genuine validation pictures to choose the box threshold on"
+_NO_MASKS = "no scored fake has a true mask"
+_NO_PAIRS = "no scored fake has a scored pristine partner"
+_NO_GENUINE = "no scored genuine pictures"
+
+
+def _threshold_results(
+    scored: Scored, data: str, split: str, operating: Operating | None, bootstrap: int, seed: int
+) -> list[results.Result]:
+    if operating is None:
+        names = (THRESHOLD, FALSE_BOXES)
+        return [_missing(data, split, results.ALL, name, _NO_THRESHOLD) for name in names]
+    genuine = scored.table.scored & (scored.table["label"] == schema.REAL)
+    counts = counts_as_box(scored.box_scores[genuine], operating.threshold).sum(axis=1)
+    videos = scored.table["video_id"][genuine]
+    measured = counts, videos, bootstrap, seed
+    return [
+        results.result(data, split, results.ALL, THRESHOLD, metrics.Metric(operating.threshold)),
+        _mean(data, split, results.ALL, FALSE_BOXES, *measured, empty=_NO_GENUINE),
+    ]
+
+
+def _pairs(scored: Scored, catalog: Catalog) -> tuple[np.ndarray, np.ndarray]:
+    """Places of the scored fakes with a scored partner, and whether they win."""
+    place = {row: i for i, row in enumerate(scored.rows.tolist()) if scored.table.scored[i]}
+    fakes = np.flatnonzero(scored.table.scored & (scored.table["label"] == schema.FAKE))
+    partners = [place.get(row, -1) for row in catalog.pristine_of(scored.rows[fakes]).tolist()]
+    partners = np.array(partners, np.int64)
+    fakes, partners = fakes[partners >= 0], partners[partners >= 0]
+    top = best(scored.box_scores)
+    return fakes, wins(top[fakes], top[partners])
+
+
+def _mean(data, split, method, metric, values, videos, bootstrap, seed, empty="") -> results.Result:
+    values = np.asarray(values, np.float64)
+    measured = results.mean_over_videos(values, videos, bootstrap, seed, empty)
+    return results.result(data, split, method, metric, measured)
+
+
+def _missing(data: str, split: str, method: str, metric: str, reason: str) -> results.Result:
+    return results.result(data, split, method, metric, metrics.Metric(None, reason=reason))

@@ -1,0 +1,237 @@
+"""report.html: one file with every figure in it, to be read without a network."""
+
+import base64
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from iid_jax import metrics, plots
+from iid_jax.config import Config
+from iid_jax.data import schema
+from iid_jax.errors import DataError
+from iid_jax.evaluation import localisation, results
+from iid_jax.evaluation.table import ScoreTable
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+TEMPLATE = "report.html.jinja"
+TITLE = "Detection of manipulated faces"
+_DETECTION = {
+    "video_auc": "video AUC",
+    "frame_auc": "frame AUC",
+    "video_ap": "video AP",
+    "video_eer": "video EER",
+    "video_acc": "video accuracy",
+    "frame_acc": "frame accuracy",
+}
+_LEAK = {results.LEAK: "leak AUC", results.FAMILIARITY: "familiarity AUC"}
+_LOCALISATION = {
+    localisation.BOX_RECALL: "box recall",
+    localisation.FALSE_BOXES: "false boxes per genuine picture",
+    localisation.PAIR_WIN: "pair win",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """What the page shows of one data set and split."""
+
+    table: ScoreTable
+    results: list[results.Result]
+    from_scores: str
+    pictures: Sequence[plots.Picture] = ()
+    swaps: Sequence[plots.Picture] = ()
+    notes: Sequence[str] = ()
+
+
+def render(
+    summary: Mapping[str, Any],
+    config: Config | None,
+    parts: Sequence[Part],
+    lines: Sequence[Mapping[str, Any]],
+    commands: Mapping[str, str],
+) -> str:
+    """Returns the page. `lines` are those of metrics.jsonl; `commands`: this, train, evaluate."""
+    import jinja2
+
+    loader = jinja2.FileSystemLoader(Path(__file__).parent)
+    environment = jinja2.Environment(
+        loader=loader,
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    return environment.get_template(TEMPLATE).render(
+        title=_title(summary),
+        verdict=[line for part in parts for line in _verdict(part)],
+        unscored=any(not part.table.scored.all() for part in parts),
+        summary=summary,
+        config=json.dumps(config.to_dict(), indent=1) if config else "",
+        training=_training(summary["train"]),
+        hardware=", ".join(f"{k.replace('_', ' ')} {v}" for k, v in summary["hardware"].items()),
+        versions=", ".join(f"{k} {v}" for k, v in summary["versions"].items()),
+        curves=_embed(plots.training_curves(lines)) if lines else "",
+        parts=[_section(part) for part in parts],
+        commands=commands,
+    )
+
+
+def read_log(path: Path | None) -> list[dict[str, Any]]:
+    """Returns the lines of a metrics.jsonl; none where there is no such file.
+
+    A last line cut off by a kill is left out.
+
+    Raises:
+      DataError: another line is no JSON object.
+    """
+    if path is None or not path.exists():
+        return []
+    texts = path.read_text(encoding="utf-8").splitlines()
+    lines = []
+    for number, text in enumerate(texts, 1):
+        try:
+            lines.append(dict(json.loads(text)))
+        except (ValueError, TypeError) as error:
+            if number < len(texts):
+                raise DataError(f"{path}: line {number} is damaged; delete it") from error
+    return lines
+
+
+def _title(summary: Mapping[str, Any]) -> str:
+    return f"{TITLE}: {', '.join(summary['data'])}"
+
+
+def _verdict(part: Part) -> list[str]:
+    data, split = _name(part)
+    value = {(r["method"], r["metric"]): r for r in part.results}
+    overall = value[results.ALL, "video_auc"]
+    where = f"{data}, {split} split"
+    if overall["value"] is None:
+        lines = [f"{where}: the video AUC is undefined: {overall['reason']}."]
+    else:
+        lines = [f"{where}: video AUC {_interval(overall)}{_weakest(part)}."]
+    leak = value.get((results.ALL, results.LEAK))
+    if leak is not None and leak["value"] is not None:
+        lines.append(f"Identity leakage (0.5 is none): leak AUC {_interval(leak)}.")
+    recall = value.get((localisation.PARTIAL_SWAP, localisation.BOX_RECALL))
+    false = value.get((results.ALL, localisation.FALSE_BOXES))
+    if recall and false and recall["value"] is not None and false["value"] is not None:
+        lines.append(
+            f"On partial swaps of held-out people {100 * recall['value']:.0f} % of the true boxes "
+            f"are found, at {false['value']:.2f} false boxes per genuine picture."
+        )
+    return lines
+
+
+def _weakest(part: Part) -> str:
+    found = [
+        r
+        for r in part.results
+        if r["metric"] == "video_auc" and r["method"] != results.ALL and r["value"] is not None
+    ]
+    if len(found) < 2:
+        return ""
+    weakest = min(found, key=lambda r: r["value"])
+    return f"; the manipulation found least is {weakest['method']}, {weakest['value']:.3f}"
+
+
+def _interval(row: results.Result) -> str:
+    return f"{row['value']:.3f} (95 % interval {row['lo']:.3f} to {row['hi']:.3f})"
+
+
+def _training(train: Mapping[str, Any]) -> str:
+    if not train.get("steps"):
+        return ""
+    text = f"{train['steps']} steps"
+    if train.get("images"):
+        text += f", {train['images']} pictures"
+    if train.get("seconds"):
+        text += f", in {train['seconds']:.0f} s"
+    if train.get("compile_seconds"):
+        text += f" and {train['compile_seconds']:.0f} s of compilation"
+    return text
+
+
+def _section(part: Part) -> dict[str, Any]:
+    data, split = _name(part)
+    figures = {"pictures": part.pictures, "swaps": part.swaps}
+    return {
+        "data": data,
+        "split": split,
+        "counts": _counts(part.table),
+        "failures": _failures(part.table),
+        "detection": _numbers(part.results, _DETECTION, "manipulation"),
+        "leak": _numbers(part.results, _LEAK, "genuine pictures of"),
+        "localisation": _numbers(part.results, _LOCALISATION, "manipulation"),
+        "from_scores": part.from_scores,
+        "roc": _embed(plots.roc(_curves(part.table))),
+        "histogram": _embed(plots.score_histogram(_by_method(part.table))),
+        "notes": list(part.notes),
+        **{name: _embed(plots.examples(p)) if p else "" for name, p in figures.items()},
+    }
+
+
+def _numbers(
+    rows: Sequence[results.Result], metric_names: Mapping[str, str], first: str
+) -> dict[str, Any] | None:
+    """A table of metrics by method; None where none of them was looked at."""
+    cells = {(r["method"], r["metric"]): r for r in rows if r["metric"] in metric_names}
+    if not cells:
+        return None
+    table = []
+    for method in dict.fromkeys(method for method, _ in cells):
+        row = [cells.get((method, metric)) for metric in metric_names]
+        videos = max(cell["n_videos"] for cell in row if cell is not None)
+        table.append({"name": method, "cells": row, "videos": videos})
+    return {"first": first, "columns": list(metric_names.values()), "rows": table}
+
+
+def _counts(table: ScoreTable) -> str:
+    genuine = table["label"] == schema.REAL
+    videos = [len(np.unique(table["video_id"][side])) for side in (genuine, ~genuine)]
+    return (
+        f"{int(genuine.sum())} genuine records of {videos[0]} videos, "
+        f"{int((~genuine).sum())} fakes of {videos[1]}; {len(np.unique(table['identity']))} people."
+    )
+
+
+def _failures(table: ScoreTable) -> list[str]:
+    missing = table.failures()
+    if not missing:
+        return []
+    kinds = ", ".join(f"{status} {count}" for status, count in missing.items())
+    return [f"{sum(missing.values())} of {len(table)} records have no score: {kinds}."]
+
+
+def _curves(table: ScoreTable) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """By method, the labels and mean scores of the videos."""
+    curves = {}
+    for method, chosen in results.groups(table).items():
+        part = table.take(chosen & table.scored)
+        columns = part["video_id"], part["label"], part["score"]
+        curves[method] = metrics.video_table(*columns)[1:]
+    return curves
+
+
+def _by_method(table: ScoreTable) -> dict[str, np.ndarray]:
+    scored = table.take(table.scored)
+    methods = sorted(
+        set(scored["method"].tolist()), key=lambda name: (name != schema.ORIGINAL, name)
+    )
+    return {name: scored["score"][scored["method"] == name] for name in methods} or {
+        "no scored records": np.zeros(0)
+    }
+
+
+def _name(part: Part) -> tuple[str, str]:
+    return str(part.table["data"][0]), str(part.table["split"][0])
+
+
+def _embed(figure: "Figure") -> str:
+    return "data:image/png;base64," + base64.b64encode(plots.png(figure)).decode()

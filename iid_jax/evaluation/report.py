@@ -1,0 +1,289 @@
+"""One detector on data sets: scores, summary.json and report.html in a folder."""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from iid_jax.config import Config, EvalConfig
+from iid_jax.data import people, sampler
+from iid_jax.data.catalog import Catalog
+from iid_jax.errors import DataError, nearest
+from iid_jax.evaluation import examples, localisation, page, results, summary
+from iid_jax.evaluation.score import Detections, DetectorFunction, Scored, score
+from iid_jax.evaluation.table import ScoreTable, file_name, read_csv, write_csv
+from iid_jax.models import detector as models
+
+PROBE = "probe"
+SCORES, REPORT, LOG = "scores", "report.html", "metrics.jsonl"
+_ROLES_UNKNOWN = "a scores file does not say who was a donor in training; evaluate the checkpoint"
+
+
+class Loaded(Protocol):
+    """A detector as `checkpoint.load_detector` returns it."""
+
+    module: Any
+    variables: Mapping[str, Any]
+    input_spec: Any
+    anchors: np.ndarray | None
+
+
+class Target(NamedTuple):
+    """A split of a data set to be scored."""
+
+    catalog: Catalog
+    split: str = "test"
+
+
+@dataclasses.dataclass(frozen=True)
+class _Job:
+    """What all steps of one evaluation share."""
+
+    detect: Callable[[np.ndarray], Detections]
+    spec: Any
+    local: bool
+    config: Config
+    home: str
+    out: Path
+    quiet: bool
+
+    @property
+    def batch_size(self) -> int:
+        return self.config.eval.batch_size
+
+    @property
+    def statistics(self) -> tuple[int, int]:
+        """Bootstrap draws and seed."""
+        return self.config.eval.bootstrap, self.config.seed
+
+
+def evaluate_run(
+    detector: Loaded,
+    config: Config,
+    targets: Sequence[Target],
+    out: Path,
+    command: str,
+    train_stats: Mapping[str, Any] | None = None,
+    quiet: bool = False,
+    home: Catalog | None = None,
+    log: Path | None = None,
+) -> dict[str, Any]:
+    """Scores a detector on every record of the targets and writes what was found under `out`.
+
+    Writes scores/<data>.<split>.csv (and, of the data set it was trained on, the probe split's),
+    summary.json and report.html; returns the summary.
+
+    Args:
+      detector: module, variables, input spec and anchors.
+      config: the configuration it was trained with.
+      command: what the user ran, as it stands in the summary.
+      train_stats: steps, images, seconds, compile_seconds of the training, and `command`, the
+        one that trained where it was another.
+      home: the data set it was trained on, whose validation split gives the box threshold;
+        by default the target of that name. A target's own validation split serves without it.
+      log: the run's metrics.jsonl, by default the one in `out`.
+
+    Raises:
+      DataError: no such split, a folder that cannot be written or that holds the summary of
+        another configuration.
+    """
+    out = Path(out)
+    for target in targets:
+        _check_split(target)
+    summary.check_out(out, config)
+    (out / SCORES).mkdir(exist_ok=True)
+    function = DetectorFunction(detector.module, detector.input_spec, detector.anchors)
+    job = _Job(
+        detect=function.bind(detector.variables),
+        spec=detector.input_spec,
+        local=detector.anchors is not None,
+        config=config,
+        home=people.data_name(config.data),
+        out=out,
+        quiet=quiet,
+    )
+    trained_on = [t.catalog for t in targets if t.catalog.name == job.home]
+    home = home or next(iter(trained_on), None)
+    parts = [_evaluate(job, target, home) for target in targets]
+    rows = [row for part in parts for row in part.results]
+    data = {t.catalog.name: summary.describe_data(t.catalog) for t in targets}
+    made = summary.build(command, config.seed, config, data, rows, train_stats)
+    lines = page.read_log(log or out / LOG)
+    trained_by = (train_stats or {}).get("command") or command
+    commands = _commands(job, targets, command, trained_by)
+    _publish(out, made, page.render(made, config, parts, lines, commands))
+    return made
+
+
+def evaluate_scores(
+    paths: Sequence[Path], out: Path, command: str, seed: int = 0, bootstrap: int | None = None
+) -> dict[str, Any]:
+    """Measures scores files alone, without a detector or data, and returns the summary.
+
+    A probe file beside the test file of the same data is not a result of its own.
+
+    Raises:
+      DataError: a file is not a scores file, or `out` cannot be written.
+    """
+    summary.check_out(Path(out), None)
+    tables = {}
+    for path in paths:
+        for (data, split), table in _split_up(read_csv(path)).items():
+            if (data, split) in tables:
+                raise DataError(f"{path}: the scores of {data}, {split}, are given twice")
+            tables[data, split] = (table, path)
+    bootstrap = EvalConfig().bootstrap if bootstrap is None else bootstrap
+    parts = []
+    for (data, split), (table, path) in tables.items():
+        if split == PROBE and (data, "test") in tables:
+            continue
+        rows = results.detection_results(table, bootstrap, seed)
+        if split == "test" and (data, PROBE) in tables:
+            rows += results.undefined_leak(data, split, _ROLES_UNKNOWN)
+        parts.append(page.Part(table, rows, _from_scores(path, seed)))
+    rows = [row for part in parts for row in part.results]
+    data = {name: _describe(name, tables) for name in dict.fromkeys(name for name, _ in tables)}
+    made = summary.build(command, seed, None, data, rows)
+    commands = dict.fromkeys(("this", "train", "evaluate"), summary.shareable(command))
+    _publish(Path(out), made, page.render(made, None, parts, [], commands))
+    return made
+
+
+def unscored(made: Mapping[str, Any]) -> int:
+    """Returns how many records of a summary's targets have no score."""
+    return sum(r["value"] for r in made["results"] if r["metric"] == results.UNSCORED)
+
+
+def _evaluate(job: _Job, target: Target, home: Catalog | None) -> page.Part:
+    catalog, split = target
+    scored = _score(job, catalog, split)
+    rows = results.detection_results(scored.table, *job.statistics)
+    if catalog.name == job.home and split != PROBE:
+        rows += _leak(job, catalog, scored.table)
+    operating, swaps, notes = None, None, []
+    if job.local:
+        operating, swaps, found, notes = _localise(job, target, scored, home)
+        rows += found
+    return page.Part(
+        table=scored.table,
+        results=rows,
+        from_scores=_from_scores(job.out / SCORES / file_name(*_name(target)), job.config.seed),
+        pictures=examples.held_out(scored, catalog, job.spec, operating, job.config.seed),
+        swaps=examples.partial_swaps(swaps, operating) if swaps else (),
+        notes=notes,
+    )
+
+
+def _score(job: _Job, catalog: Catalog, split: str) -> Scored:
+    label = f"score {catalog.name} {split}"
+    rows = catalog.select(split)
+    scored = score(job.detect, catalog, rows, job.spec, job.batch_size, job.quiet, label)
+    write_csv(job.out / SCORES / file_name(catalog.name, split), scored.table)
+    return scored
+
+
+def _leak(job: _Job, catalog: Catalog, test: ScoreTable) -> list[results.Result]:
+    split = str(test["split"][0])
+    if not len(catalog.select(PROBE)):
+        return results.undefined_leak(catalog.name, split, "the data set has no probe split")
+    known = results.roles(catalog, sampler.chosen_methods(catalog, job.config.data))
+    probe = _score(job, catalog, PROBE).table
+    return results.leak_results(test, probe, known, *job.statistics)
+
+
+def _localise(
+    job: _Job, target: Target, scored: Scored, home: Catalog | None
+) -> tuple[Any, Any, list[results.Result], list[str]]:
+    catalog, split = target
+    chooser = (job.detect, home or catalog, job.spec, job.batch_size, job.quiet)
+    operating = localisation.choose_threshold(*chooser)
+    swaps = localisation.partial_swaps(
+        job.detect,
+        catalog,
+        split,
+        job.config.data,
+        job.spec,
+        models.feature_side(job.config.model),
+        job.batch_size,
+        job.config.seed,
+    )
+    truths = localisation.truth_boxes(scored, catalog, job.spec.size)
+    measured = operating, *job.statistics
+    rows = localisation.partial_swap_results(catalog.name, split, swaps, *measured)
+    rows += localisation.localisation_results(scored, catalog, truths, *measured)
+    return operating, swaps, rows, _notes(operating, swaps)
+
+
+def _notes(
+    operating: localisation.Operating | None, swaps: localisation.PartialSwaps | None
+) -> list[str]:
+    notes = []
+    if operating is not None:
+        notes.append(
+            f"Boxes count from a score of {operating.threshold:.3f}, chosen on the genuine "
+            f"validation pictures of {operating.data} to leave "
+            f"{localisation.ALLOWED_FALSE_BOXES} boxes per picture."
+        )
+    if swaps is not None:
+        left_out = ", ".join(f"{name} {n}" for name, n in sorted(swaps.left_out.items()))
+        notes.append(f"{len(swaps.samples)} partial swaps; left out: {left_out or 'none'}.")
+    return notes
+
+
+def _check_split(target: Target) -> None:
+    present = sorted(set(target.catalog.columns["split"].tolist()))
+    if target.split not in present:
+        hint = nearest(target.split, present)
+        raise DataError(f"{target.catalog.name} has no split {target.split!r}{hint}")
+
+
+def _commands(
+    job: _Job, targets: Sequence[Target], command: str, trained_by: str
+) -> dict[str, str]:
+    data = ",".join(":".join(_name(target)) for target in targets)
+    data_dir = targets[0].catalog.directory.parents[2]
+    workdir = summary.portable(job.out, "WORKDIR")
+    words = [f"--checkpoint={workdir}", f"--data={data}"]
+    words += [f"--data_dir={summary.portable(data_dir, 'DATA_DIR')}", "--out=OUT"]
+    return {
+        "this": summary.shareable(command),
+        "train": summary.shareable(trained_by),
+        "evaluate": summary.command_line("evaluate", words),
+    }
+
+
+def _from_scores(path: Path, seed: int) -> str:
+    workdir = summary.portable(path.parents[1], "WORKDIR")
+    scores = f"{workdir}/{path.parent.name}/{path.name}"
+    words = [f"--from_scores={scores}", f"--seed={seed}", "--out=OUT"]
+    return summary.command_line("evaluate", words)
+
+
+def _name(target: Target) -> tuple[str, str]:
+    return target.catalog.name, target.split
+
+
+def _split_up(table: ScoreTable) -> dict[tuple[str, str], ScoreTable]:
+    names = sorted(set(zip(table["data"].tolist(), table["split"].tolist(), strict=True)))
+    return {
+        (data, split): table.take((table["data"] == data) & (table["split"] == split))
+        for data, split in names
+    }
+
+
+def _describe(name: str, tables: Mapping[tuple[str, str], Any]) -> dict[str, Any]:
+    videos = [table["video_id"] for (data, _), (table, _) in tables.items() if data == name]
+    joined = np.concatenate(videos)
+    return {
+        "fingerprint": None,
+        "videos": len(np.unique(joined)),
+        "frames": len(joined),
+        "landmarker": None,
+    }
+
+
+def _publish(out: Path, made: dict[str, Any], text: str) -> None:
+    summary.write(out, made)
+    summary.write_text(out / REPORT, text)

@@ -1,0 +1,214 @@
+"""summary.json: what was measured, on what, with what, and the command that did it."""
+
+import hashlib
+import importlib.metadata
+import json
+import os
+import platform
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import iid_jax
+from iid_jax.config import Config
+from iid_jax.data.catalog import Catalog
+from iid_jax.errors import DataError
+
+SCHEMA = 1
+NAME = "summary.json"
+TRAIN_KEYS = ("steps", "images", "seconds", "compile_seconds")
+_PACKAGES = ("jax", "jaxlib", "flax", "optax", "grain", "numpy", "opencv-python-headless")
+_PLACEHOLDER_FLAGS = {"workdir", "data_dir", "checkpoint", "out", "from_scores", "source"}
+
+
+def build(
+    command: str,
+    seed: int,
+    config: Config | None,
+    data: Mapping[str, Any],
+    results: Iterable[Mapping[str, Any]],
+    train: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Returns the summary, schema 1; `train` may hold more than the keys that are kept.
+
+    Without a `config` (scores from a file) config_sha256 is None and no accelerator is looked for.
+    """
+    train = train or {}
+    return {
+        "schema": SCHEMA,
+        "command": command,
+        "commit": commit(),
+        "seed": seed,
+        "config_sha256": None if config is None else config_sha256(config),
+        "versions": versions(),
+        "hardware": hardware(devices=config is not None),
+        "data": dict(data),
+        "train": {key: train.get(key) for key in TRAIN_KEYS},
+        "results": list(results),
+    }
+
+
+def write(folder: Path, summary: Mapping[str, Any]) -> None:
+    """Writes summary.json, whole or not at all.
+
+    Raises:
+      DataError: it cannot be written.
+    """
+    text = json.dumps(summary, indent=1, ensure_ascii=False, allow_nan=False)
+    write_text(folder / NAME, text + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a text file, whole or not at all.
+
+    Raises:
+      DataError: it cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
+    except OSError as error:
+        raise DataError(f"cannot write {path}: {error.strerror}; choose another --out") from error
+
+
+def read(folder: Path) -> dict[str, Any] | None:
+    """Returns the summary of a folder, None where there is none.
+
+    Raises:
+      DataError: the file is damaged.
+    """
+    try:
+        summary = json.loads((folder / NAME).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise DataError(f"{folder / NAME} cannot be read ({error}); delete it") from error
+    if not isinstance(summary, dict) or "results" not in summary:
+        raise DataError(
+            f"{folder / NAME} is no summary of a run; delete it or choose another --out"
+        )
+    return summary
+
+
+def check_out(folder: Path, config: Config | None) -> None:
+    """Makes the folder for results, before any work is done.
+
+    Raises:
+      DataError: it cannot be written, or holds the summary of another configuration.
+    """
+    probe = folder / f".writable.{os.getpid()}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise DataError(f"cannot write {folder}: {error.strerror}; choose another --out") from error
+    before = read(folder)
+    digest = None if config is None else config_sha256(config)
+    if before is not None and before.get("config_sha256") != digest:
+        raise DataError(
+            f"{folder / NAME} is of another configuration and is not overwritten; "
+            "choose another --out"
+        )
+
+
+def config_sha256(config: Config) -> str:
+    """Returns the sha256 of a configuration, independent of the order of its keys."""
+    text = json.dumps(config.to_dict(), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def describe_data(catalog: Catalog) -> dict[str, Any]:
+    """Returns a data set's entry in the summary, over all its splits."""
+    columns = catalog.columns
+    return {
+        "fingerprint": catalog.fingerprint,
+        "videos": len(set(columns["video_id"].tolist())),
+        "frames": len(catalog),
+        "landmarker": catalog.landmarker,
+    }
+
+
+def versions() -> dict[str, str]:
+    """Returns the versions of Python, this package and what it computes with."""
+    found = {"python": platform.python_version(), "iid_jax": iid_jax.__version__}
+    return found | {name: importlib.metadata.version(name) for name in _PACKAGES}
+
+
+def hardware(devices: bool = True) -> dict[str, Any]:
+    """Returns the number of CPU cores and, with `devices`, what JAX computes on."""
+    found: dict[str, Any] = {"machine": platform.machine(), "cpu_cores": _cores()}
+    if devices:
+        import jax
+
+        here = jax.devices()
+        found |= {"backend": here[0].platform, "device": here[0].device_kind, "devices": len(here)}
+    return found
+
+
+def commit() -> str:
+    """Returns the commit of this source tree, `-dirty` where it was changed, "" outside git."""
+    root = Path(iid_jax.__file__).parents[1]
+    if not (root / ".git").exists():
+        return ""
+    command = [
+        "git",
+        "-C",
+        str(root),
+        "describe",
+        "--always",
+        "--abbrev=40",
+        "--dirty",
+        "--exclude=*",
+    ]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip()
+
+
+def command_line(verb: str, arguments: Iterable[str]) -> str:
+    """Returns the command of a verb and its arguments, to be pasted into a shell."""
+    return shlex.join(["python", "-m", "iid_jax.main", *filter(None, [verb]), *arguments])
+
+
+def shareable(command: str) -> str:
+    """Returns the command without this machine's folders.
+
+    Paths below the working directory become relative; a config file keeps its name; any other
+    absolute path becomes its flag in capitals: `--data_dir=/x/y` is `--data_dir=DATA_DIR`.
+    """
+    words, flag = [], ""
+    for word in shlex.split(command):
+        name, equals, value = word.partition("=") if word.startswith("--") else ("", "", word)
+        flag = name.lstrip("-") or flag
+        words.append(name + equals + _portable(value, flag))
+        flag = flag if name and not equals else ""
+    return shlex.join(words)
+
+
+def portable(path: str | os.PathLike, name: str) -> str:
+    """Returns a path relative to the working directory, or `name` where it lies elsewhere."""
+    return _portable(os.path.abspath(path), name.lower())
+
+
+def _portable(value: str, flag: str) -> str:
+    if not os.path.isabs(value):
+        return value
+    relative = os.path.relpath(value)
+    if not relative.startswith(os.pardir):
+        return relative
+    if flag in _PLACEHOLDER_FLAGS:
+        return flag.upper()
+    return os.path.basename(value)
+
+
+def _cores() -> int:
+    if sys.platform == "linux":
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -1,0 +1,143 @@
+"""The table of scores and its file: one line for every record asked for, UTF-8, sorted by record.
+
+A record without a score has an empty one and a status that says why.
+"""
+
+import csv
+import dataclasses
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from iid_jax.errors import DataError
+
+COLUMNS = (
+    "record",
+    "data",
+    "split",
+    "video_id",
+    "frame",
+    "face",
+    "method",
+    "identity",
+    "source_identity",
+    "label",
+    "score",
+    "logit",
+    "status",
+)
+WHOLE_NUMBERS, FRACTIONS = ("frame", "face", "label"), ("score", "logit")
+OK = "ok"
+
+
+@dataclasses.dataclass(frozen=True)
+class ScoreTable:
+    """The columns of a scores file (`COLUMNS`), sorted by record; NaN where there is no score."""
+
+    columns: dict[str, np.ndarray]
+
+    def __len__(self) -> int:
+        return len(self.columns["record"])
+
+    def __getitem__(self, column: str) -> np.ndarray:
+        return self.columns[column]
+
+    @property
+    def scored(self) -> np.ndarray:
+        """Bool (N,): which records have a score."""
+        return self.columns["status"] == OK
+
+    def take(self, chosen: np.ndarray) -> "ScoreTable":
+        """Returns the rows chosen by a mask or by indices."""
+        return ScoreTable({name: values[chosen] for name, values in self.columns.items()})
+
+    def failures(self) -> dict[str, int]:
+        """Returns how many records have which status, those with a score left out."""
+        names, counts = np.unique(self.columns["status"][~self.scored], return_counts=True)
+        return dict(zip(names.tolist(), counts.tolist(), strict=True))
+
+
+def sigmoid(logit: np.ndarray) -> np.ndarray:
+    """Returns 1 / (1 + exp(-logit)) without overflow."""
+    small = np.exp(-np.abs(logit))
+    return np.where(logit >= 0, 1.0, small) / (1.0 + small)
+
+
+def as_stored(values: np.ndarray) -> np.ndarray:
+    """Returns the values at the precision of a scores file, 9 significant digits."""
+    return np.array([float(f"{value:.9g}") for value in values], np.float64)
+
+
+def file_name(data: str, split: str) -> str:
+    """Returns the name of the scores file of a data set `name/config` and a split."""
+    return f"{data.replace('/', '.')}.{split}.csv"
+
+
+def write_csv(path: Path, table: ScoreTable) -> None:
+    """Writes a scores file (UTF-8, sorted by record), whole or not at all.
+
+    Raises:
+      DataError: the file cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with temporary.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(COLUMNS)
+            writer.writerows(zip(*(_texts(name, table[name]) for name in COLUMNS), strict=True))
+        temporary.replace(path)
+    except OSError as error:
+        raise DataError(f"cannot write {path}: {error.strerror}; choose another --out") from error
+
+
+def _texts(name: str, values: np.ndarray) -> list[Any]:
+    if name in FRACTIONS:
+        return ["" if np.isnan(value) else f"{value:.9g}" for value in values]
+    return values.tolist()
+
+
+def read_csv(path: str | os.PathLike) -> ScoreTable:
+    """Returns the table of a scores file.
+
+    Raises:
+      DataError: it is not there, not a scores file, or holds a value that cannot be one.
+    """
+    try:
+        with Path(path).open(newline="", encoding="utf-8") as file:
+            header, *lines = [*csv.reader(file)] or [[]]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"cannot read {path}: {error}; give a file of a run's scores/") from error
+    if tuple(header) != COLUMNS:
+        raise DataError(
+            f"{path} is not a scores file: its first line must be {','.join(COLUMNS)}, "
+            f"got {','.join(header)[:80]!r}"
+        )
+    if not lines or any(len(line) != len(COLUMNS) for line in lines):
+        raise DataError(f"{path} is damaged: every line needs {len(COLUMNS)} values; score again")
+    texts = dict(zip(COLUMNS, map(list, zip(*lines, strict=True)), strict=True))
+    try:
+        table = ScoreTable({name: _parsed(name, values) for name, values in texts.items()})
+    except ValueError as error:
+        raise DataError(f"{path} is damaged: {error}; score again") from error
+    _check(path, table)
+    return table
+
+
+def _parsed(name: str, values: list[str]) -> np.ndarray:
+    if name in WHOLE_NUMBERS:
+        return np.array([int(value) for value in values], np.int32)
+    if name in FRACTIONS:
+        return np.array([float(value) if value else np.nan for value in values], np.float64)
+    return np.array(values)
+
+
+def _check(path: str | os.PathLike, table: ScoreTable) -> None:
+    if not np.isin(table["label"], (0, 1)).all():
+        raise DataError(f"{path} is damaged: a label must be 0 (real) or 1 (fake)")
+    if len(np.unique(table["record"])) != len(table):
+        raise DataError(f"{path} is damaged: a record appears twice")
+    inside = (table["score"] >= 0) & (table["score"] <= 1)
+    if (inside != table.scored).any():
+        raise DataError(f"{path} is damaged: a score of 0 to 1 goes with status ok and no other")

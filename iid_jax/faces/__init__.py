@@ -1,0 +1,1 @@
+"""From media to faces: safe decoding of pictures, landmarks, and faces drawn by code."""

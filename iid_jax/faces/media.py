@@ -1,0 +1,124 @@
+"""Safe decoding of pictures: looked at before they are unpacked, upright, RGB, whole or refused."""
+
+import io
+import os
+import warnings
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from iid_jax.errors import DataError
+
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "PPM")
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".ppm")
+MAX_PIXELS = 64_000_000
+MAX_BYTES = 256_000_000
+MIN_SIDE = 16
+
+_EIGHT_BIT = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBX", "RGBa", "CMYK", "YCbCr")
+_SIXTEEN_BIT = ("I;16", "I;16L", "I;16B", "I;16N", "I")
+
+
+class MediaError(DataError):
+    """A picture that cannot be used; `reason` is a stable code for reports.
+
+    Codes: not_found, unreadable, empty, too_large, too_small, unknown_format, truncated,
+    unsupported.
+    """
+
+    def __init__(self, reason: str, message: str):
+        super().__init__(message)
+        self.reason = reason
+
+
+def read_image(path: str | os.PathLike, max_pixels: int = MAX_PIXELS) -> np.ndarray:
+    """Returns the picture at `path`, upright, as RGB uint8 (H, W, 3); of an animation the first.
+
+    Raises:
+      MediaError: with a reason code, see there.
+    """
+    path = Path(path)
+    try:
+        size = path.stat().st_size
+        if path.is_dir():
+            raise MediaError("unreadable", f"{path} is a folder, not a picture")
+        if size > MAX_BYTES:
+            raise MediaError("too_large", f"{path}: {size} bytes; allowed: up to {MAX_BYTES}")
+        data = path.read_bytes()
+    except FileNotFoundError as error:
+        raise MediaError("not_found", f"no such file: {path}") from error
+    except OSError as error:
+        raise MediaError("unreadable", f"{path} cannot be read: {error.strerror}") from error
+    return decode_image(data, str(path), max_pixels)
+
+
+def decode_image(data: bytes, name: str = "picture", max_pixels: int = MAX_PIXELS) -> np.ndarray:
+    """Returns encoded bytes as an upright picture, RGB uint8 (H, W, 3).
+
+    The header's size is checked before any pixel is unpacked. EXIF orientation is applied, grey
+    is repeated, transparency laid on black, 16-bit grey scaled to 8 bits; CMYK is converted.
+
+    Raises:
+      MediaError: with a reason code, see there; `name` stands in the message.
+    """
+    if not data:
+        raise MediaError("empty", f"{name} is empty (0 bytes)")
+    with warnings.catch_warnings():
+        # Metadata that Pillow finds odd; sizes are checked here.
+        warnings.simplefilter("ignore")
+        try:
+            with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+                _check_header(image, name, max_pixels)
+                image.load()
+                return _pixels(image, name)
+        except UnidentifiedImageError as error:
+            formats = ", ".join(FORMATS)
+            raise MediaError(
+                "unknown_format", f"{name} is not a picture this package reads; allowed: {formats}"
+            ) from error
+        except Image.DecompressionBombError as error:
+            raise MediaError("too_large", f"{name}: {error}") from error
+        except MediaError:
+            raise
+        except (OSError, SyntaxError, ValueError, EOFError, IndexError) as error:
+            # What Pillow's decoders raise on damaged files.
+            raise MediaError("truncated", f"{name} is truncated or damaged: {error}") from error
+
+
+def _check_header(image: Image.Image, name: str, max_pixels: int) -> None:
+    width, height = image.size
+    if width * height > max_pixels:
+        raise MediaError(
+            "too_large", f"{name}: {width}x{height} pixels; allowed: up to {max_pixels} in all"
+        )
+    if min(width, height) < MIN_SIDE:
+        raise MediaError(
+            "too_small", f"{name}: {width}x{height} pixels; allowed: at least {MIN_SIDE} a side"
+        )
+    if image.mode not in _EIGHT_BIT + _SIXTEEN_BIT:
+        raise MediaError(
+            "unsupported", f"{name}: pixels of kind {image.mode!r}; allowed: 8-bit, or 16-bit grey"
+        )
+
+
+def _pixels(image: Image.Image, name: str) -> np.ndarray:
+    try:
+        upright = ImageOps.exif_transpose(image)
+    except (SyntaxError, ValueError, TypeError, KeyError, OSError):
+        upright = image  # unreadable EXIF data says nothing about the orientation
+    if upright.mode in _SIXTEEN_BIT:
+        return _from_sixteen_bit(np.asarray(upright), name)
+    if upright.has_transparency_data:
+        coloured = upright.convert("RGBA")
+        black = Image.new("RGBA", coloured.size, (0, 0, 0, 255))
+        upright = Image.alpha_composite(black, coloured)
+    return np.array(upright.convert("RGB"))
+
+
+def _from_sixteen_bit(values: np.ndarray, name: str) -> np.ndarray:
+    low, high = int(values.min()), int(values.max())
+    if low < 0 or high > 65535:
+        raise MediaError("unsupported", f"{name}: 32-bit pixels; allowed: 8-bit, or 16-bit grey")
+    grey = np.rint(values / 257.0).astype(np.uint8)
+    return np.repeat(grey[..., None], 3, axis=2)

@@ -1,0 +1,174 @@
+"""Pictures: read upright as RGB, or refused with a reason before any harm is done."""
+
+import io
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from iid_jax.errors import DataError
+from iid_jax.faces import media
+
+HEIGHT, WIDTH = 24, 40
+
+
+def picture(seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (HEIGHT, WIDTH, 3), np.uint8)
+
+
+def encoded(image: Image.Image, kind: str = "PNG", **options) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def reason_of(data: bytes, **options) -> str:
+    with pytest.raises(media.MediaError) as caught:
+        media.decode_image(data, "x.png", **options)
+    assert "x.png" in str(caught.value)
+    assert "\n" not in str(caught.value)
+    return caught.value.reason
+
+
+@pytest.mark.parametrize("kind", ["PNG", "BMP", "TIFF", "PPM"])
+def test_lossless_formats_come_back_bit_for_bit(kind):
+    data = encoded(Image.fromarray(picture()), kind)
+    np.testing.assert_array_equal(media.decode_image(data), picture())
+
+
+def test_file_is_read(tmp_path):
+    path = tmp_path / "a picture.png"
+    path.write_bytes(encoded(Image.fromarray(picture())))
+    np.testing.assert_array_equal(media.read_image(path), picture())
+
+
+# What a camera stores for each of the eight EXIF orientations of the same upright picture.
+STORED = {
+    1: lambda a: a,
+    2: lambda a: a[:, ::-1],
+    3: lambda a: a[::-1, ::-1],
+    4: lambda a: a[::-1],
+    5: lambda a: a.transpose(1, 0, 2),
+    6: lambda a: np.rot90(a),
+    7: lambda a: a[::-1, ::-1].transpose(1, 0, 2),
+    8: lambda a: np.rot90(a, -1),
+}
+
+
+@pytest.mark.parametrize("orientation", STORED)
+def test_exif_orientation_is_applied(orientation):
+    stored = Image.fromarray(np.ascontiguousarray(STORED[orientation](picture())))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    data = encoded(stored, "PNG", exif=exif)
+    np.testing.assert_array_equal(media.decode_image(data), picture())
+
+
+def test_broken_exif_is_ignored():
+    data = encoded(Image.fromarray(picture()), "JPEG", exif=b"Exif\x00\x00MM\x00*\xff\xff\xff\xff")
+    assert media.decode_image(data).shape == (HEIGHT, WIDTH, 3)
+
+
+def test_grey_is_repeated():
+    grey = picture()[..., 0]
+    expected = np.repeat(grey[..., None], 3, 2)
+    np.testing.assert_array_equal(media.decode_image(encoded(Image.fromarray(grey))), expected)
+
+
+def test_sixteen_bit_grey_keeps_its_whole_range():
+    grey = np.linspace(0, 65535, HEIGHT * WIDTH).reshape(HEIGHT, WIDTH).astype(np.uint16)
+    decoded = media.decode_image(encoded(Image.fromarray(grey)))
+    np.testing.assert_array_equal(decoded[..., 1], np.rint(grey / 257.0))
+    assert (decoded.min(), decoded.max()) == (0, 255)
+
+
+def test_transparent_pixels_are_black_and_opaque_ones_unchanged():
+    alpha = np.where(np.arange(WIDTH) < WIDTH // 2, 0, 255).astype(np.uint8)
+    layers = np.dstack([picture(), np.broadcast_to(alpha, (HEIGHT, WIDTH))])
+    decoded = media.decode_image(encoded(Image.fromarray(layers)))
+    assert (decoded[:, : WIDTH // 2] == 0).all()
+    np.testing.assert_array_equal(decoded[:, WIDTH // 2 :], picture()[:, WIDTH // 2 :])
+
+
+def test_palette_picture_has_its_colours():
+    flat = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+    flat[:, : WIDTH // 2] = (200, 30, 60)
+    data = encoded(Image.fromarray(flat).convert("P", palette=Image.Palette.ADAPTIVE))
+    np.testing.assert_array_equal(media.decode_image(data), flat)
+
+
+def test_cmyk_jpeg_comes_as_rgb():
+    flat = Image.new("RGB", (WIDTH, HEIGHT), (200, 30, 60)).convert("CMYK")
+    decoded = media.decode_image(encoded(flat, "JPEG", quality=95))
+    assert np.abs(decoded.astype(int) - (200, 30, 60)).max() <= 6
+
+
+def test_first_frame_of_an_animation():
+    frames = [Image.new("RGB", (WIDTH, HEIGHT), c) for c in ("red", "blue")]
+    data = encoded(frames[0], "GIF", save_all=True, append_images=frames[1:])
+    assert (media.decode_image(data) == (255, 0, 0)).all()
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF"])
+@pytest.mark.parametrize("share", [0.5, 0.9])
+def test_truncated_file_is_refused(kind, share):
+    data = encoded(Image.fromarray(picture()), kind)
+    assert reason_of(data[: int(share * len(data))]) in ("truncated", "unknown_format")
+
+
+def header_of_png(width: int, height: int) -> bytes:
+    chunk = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    body = struct.pack(">I", 13) + chunk + struct.pack(">I", zlib.crc32(chunk))
+    return b"\x89PNG\r\n\x1a\n" + body + b"\x00\x00\x00\x00IDAT"
+
+
+@pytest.mark.parametrize("size", [(30_000, 30_000), (9_000, 8_000), (2_000_000, 33)])
+def test_huge_picture_is_refused_from_its_header(size):
+    assert reason_of(header_of_png(*size)) == "too_large"
+
+
+def test_pixel_limit_is_inclusive():
+    data = encoded(Image.fromarray(picture()))
+    assert media.decode_image(data, max_pixels=HEIGHT * WIDTH).shape == (HEIGHT, WIDTH, 3)
+    assert reason_of(data, max_pixels=HEIGHT * WIDTH - 1) == "too_large"
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "empty"),
+        (b"not a picture at all", "unknown_format"),
+        (encoded(Image.new("RGB", (WIDTH, 4))), "too_small"),
+        (encoded(Image.new("F", (WIDTH, HEIGHT)), "TIFF"), "unsupported"),
+        (encoded(Image.new("I", (WIDTH, HEIGHT), 70_000), "TIFF"), "unsupported"),
+    ],
+)
+def test_refusal_names_its_reason(data, reason):
+    assert reason_of(data) == reason
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"), [("gone.jpg", "not_found"), (".", "unreadable"), ("a\0b", "unreadable")]
+)
+def test_unreadable_path_is_refused(tmp_path, name, reason):
+    with pytest.raises(DataError) as caught:
+        media.read_image(tmp_path / name)
+    assert caught.value.reason == reason
+
+
+@given(st.integers(0, 400), st.binary(min_size=1, max_size=8), st.sampled_from(["PNG", "JPEG"]))
+@settings(max_examples=120, deadline=None)
+def test_damaged_bytes_give_a_picture_or_a_refusal(position, garbage, kind):
+    data = bytearray(encoded(Image.fromarray(picture()), kind))
+    data[position : position + len(garbage)] = garbage
+    try:
+        decoded = media.decode_image(bytes(data))
+    except media.MediaError as error:
+        assert error.reason
+    else:
+        assert decoded.dtype == np.uint8
+        assert decoded.ndim == 3
