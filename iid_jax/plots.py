@@ -70,7 +70,7 @@ def roc(curves: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> "Figure":
 
 def score_histogram(scores: Mapping[str, np.ndarray]) -> "Figure":
     """Draws, one panel for each name, the histogram of P(fake) of its pictures or videos."""
-    figure, axes = _figure(len(scores), 1, 6.4, 1.15 * len(scores) + 0.5, sharex=True)
+    figure, axes = _figure(len(scores), 1, 6.4, max(0.95 * len(scores) + 0.45, 1.8), sharex=True)
     edges = np.linspace(0.0, 1.0, 41)
     for axis, (name, values), colour in zip(axes, scores.items(), _colours(), strict=False):
         share = np.full(len(values), 100.0 / max(len(values), 1))

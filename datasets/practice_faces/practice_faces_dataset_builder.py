@@ -1,5 +1,7 @@
 """practice_faces: drawn people, and fakes made between them; needs nothing but this package."""
 
+import functools
+
 import tensorflow_datasets as tfds
 
 from iid_jax.data import made
@@ -19,6 +21,8 @@ class Builder(made.MadeDatasetBuilder):
         """Returns the people's numbers; `--limit` draws fewer of them."""
         return [f"p{i:04d}" for i in range(min(PEOPLE, self.settings.limit or PEOPLE))]
 
+    # A clip is drawn once although it serves as target and, several times, as donor; 0.4 MB each.
+    @functools.lru_cache(maxsize=512)
     def shots(self, person: str, clip: str) -> list[made.Shot]:
         """Returns one drawn clip of a person: one scene, several poses and expressions."""
         somebody = drawn.draw_person(self.rng("person", person))

@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 
 import cv2
 import tensorflow_datasets as tfds
+from absl import logging
 
 from iid_jax import config_file
 from iid_jax.data import people, schema
@@ -221,6 +222,17 @@ def ensure(full_name: str, data_dir: str | os.PathLike, quiet: bool = False) -> 
     if name in builder_names() and not builder_class(name).NEEDS_SOURCE:
         return prepare(full_name, data_dir, quiet=quiet)
     return open_catalog(full_name, data_dir)
+
+
+@contextlib.contextmanager
+def _without_warnings():
+    """TFDS warns at every configuration that is not in a fixed list; ours are made from names."""
+    before = logging.get_verbosity()
+    logging.set_verbosity(logging.ERROR)
+    try:
+        yield
+    finally:
+        logging.set_verbosity(before)
 
 
 def _download_and_prepare(builder: FaceDatasetBuilder) -> None:

@@ -113,18 +113,18 @@ def to_crop(points: np.ndarray, crop: np.ndarray, size: tuple[int, int]) -> np.n
 
 
 def make_record(
-    frame: np.ndarray, landmarks: np.ndarray, mask: np.ndarray | None = None, **columns: Any
+    picture: np.ndarray, landmarks: np.ndarray, mask: np.ndarray | None = None, **columns: Any
 ) -> Record:
     """Returns the Record of one face: crops, shrinks to 512 px at most, encodes once (JPEG q95).
 
-    `frame` is RGB uint8 (H, W, 3), `landmarks` (68, 2) in its pixels, `mask` float (H, W) in 0..1;
+    `picture` is the whole frame, RGB uint8 (H, W, 3), `landmarks` (68, 2) in its pixels, `mask` float (H, W) in 0..1;
     `columns` are the other fields of the Record. Raises DataError when no landmark lies inside.
     """
-    height, width = frame.shape[:2]
+    height, width = picture.shape[:2]
     x0, y0, x1, y1 = crop = np.asarray(geometry.crop_box(landmarks, (height, width)), np.int32)
     if x1 - x0 < 2 or y1 - y0 < 2:
         raise DataError(f"{columns.get('video_id')}: the face lies outside the frame, crop {crop}")
-    image = _encode(_shrink(frame[y0:y1, x0:x1]))
+    image = _encode(_shrink(picture[y0:y1, x0:x1]))
     encoded_mask = b"" if mask is None else _encode_mask(_shrink(mask[y0:y1, x0:x1]))
     return Record(
         image=image,

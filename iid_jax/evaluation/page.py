@@ -69,7 +69,7 @@ def render(
     )
     return environment.get_template(TEMPLATE).render(
         title=_title(summary),
-        verdict=[line for part in parts for line in _verdict(part)],
+        verdict=[line for part in parts for line in verdict(part.results)],
         unscored=any(not part.table.scored.all() for part in parts),
         summary=summary,
         config=json.dumps(config.to_dict(), indent=1) if config else "",
@@ -80,6 +80,40 @@ def render(
         parts=[_section(part) for part in parts],
         commands=commands,
     )
+
+
+def verdict(rows: Sequence[results.Result]) -> list[str]:
+    """Returns the sentences that sum up the results of one data set and split."""
+    value = {(r["method"], r["metric"]): r for r in rows}
+    overall = value[results.ALL, "video_auc"]
+    where = f"{overall['data']}, {overall['split']} split"
+    if overall["value"] is None:
+        lines = [f"{where}: the video AUC is undefined: {overall['reason']}."]
+    else:
+        lines = [f"{where}: video AUC {_interval(overall)}{_weakest(rows)}."]
+    leak = value.get((results.ALL, results.LEAK))
+    if leak is not None and leak["value"] is not None:
+        lines.append(f"Identity leakage (0.5 is none): leak AUC {_interval(leak)}.")
+    recall = value.get((localisation.PARTIAL_SWAP, localisation.BOX_RECALL))
+    false = value.get((results.ALL, localisation.FALSE_BOXES))
+    if recall and false and recall["value"] is not None and false["value"] is not None:
+        lines.append(
+            f"On partial swaps of held-out people {100 * recall['value']:.0f} % of the true boxes "
+            f"are found, at {false['value']:.2f} false boxes per genuine picture."
+        )
+    return lines
+
+
+def _weakest(rows: Sequence[results.Result]) -> str:
+    found = [
+        r
+        for r in rows
+        if r["metric"] == "video_auc" and r["method"] != results.ALL and r["value"] is not None
+    ]
+    if len(found) < 2:
+        return ""
+    weakest = min(found, key=lambda r: r["value"])
+    return f"; the manipulation found least is {weakest['method']}, {weakest['value']:.3f}"
 
 
 def read_log(path: Path | None) -> list[dict[str, Any]]:
@@ -107,40 +141,6 @@ def _title(summary: Mapping[str, Any]) -> str:
     return f"{TITLE}: {', '.join(summary['data'])}"
 
 
-def _verdict(part: Part) -> list[str]:
-    data, split = _name(part)
-    value = {(r["method"], r["metric"]): r for r in part.results}
-    overall = value[results.ALL, "video_auc"]
-    where = f"{data}, {split} split"
-    if overall["value"] is None:
-        lines = [f"{where}: the video AUC is undefined: {overall['reason']}."]
-    else:
-        lines = [f"{where}: video AUC {_interval(overall)}{_weakest(part)}."]
-    leak = value.get((results.ALL, results.LEAK))
-    if leak is not None and leak["value"] is not None:
-        lines.append(f"Identity leakage (0.5 is none): leak AUC {_interval(leak)}.")
-    recall = value.get((localisation.PARTIAL_SWAP, localisation.BOX_RECALL))
-    false = value.get((results.ALL, localisation.FALSE_BOXES))
-    if recall and false and recall["value"] is not None and false["value"] is not None:
-        lines.append(
-            f"On partial swaps of held-out people {100 * recall['value']:.0f} % of the true boxes "
-            f"are found, at {false['value']:.2f} false boxes per genuine picture."
-        )
-    return lines
-
-
-def _weakest(part: Part) -> str:
-    found = [
-        r
-        for r in part.results
-        if r["metric"] == "video_auc" and r["method"] != results.ALL and r["value"] is not None
-    ]
-    if len(found) < 2:
-        return ""
-    weakest = min(found, key=lambda r: r["value"])
-    return f"; the manipulation found least is {weakest['method']}, {weakest['value']:.3f}"
-
-
 def _interval(row: results.Result) -> str:
     return f"{row['value']:.3f} (95 % interval {row['lo']:.3f} to {row['hi']:.3f})"
 
@@ -166,9 +166,9 @@ def _section(part: Part) -> dict[str, Any]:
         "split": split,
         "counts": _counts(part.table),
         "failures": _failures(part.table),
-        "detection": _numbers(part.results, _DETECTION, "manipulation"),
-        "leak": _numbers(part.results, _LEAK, "genuine pictures of"),
-        "localisation": _numbers(part.results, _LOCALISATION, "manipulation"),
+        "detection": _numbers(part.results, _DETECTION),
+        "leak": _numbers(part.results, _LEAK, "", "people"),
+        "localisation": _numbers(part.results, _LOCALISATION),
         "from_scores": part.from_scores,
         "roc": _embed(plots.roc(_curves(part.table))),
         "histogram": _embed(plots.score_histogram(_by_method(part.table))),
@@ -178,7 +178,10 @@ def _section(part: Part) -> dict[str, Any]:
 
 
 def _numbers(
-    rows: Sequence[results.Result], metric_names: Mapping[str, str], first: str
+    rows: Sequence[results.Result],
+    metric_names: Mapping[str, str],
+    first: str = "manipulation",
+    last: str = "videos",
 ) -> dict[str, Any] | None:
     """A table of metrics by method; None where none of them was looked at."""
     cells = {(r["method"], r["metric"]): r for r in rows if r["metric"] in metric_names}
@@ -188,8 +191,8 @@ def _numbers(
     for method in dict.fromkeys(method for method, _ in cells):
         row = [cells.get((method, metric)) for metric in metric_names]
         videos = max(cell["n_videos"] for cell in row if cell is not None)
-        table.append({"name": method, "cells": row, "videos": videos})
-    return {"first": first, "columns": list(metric_names.values()), "rows": table}
+        table.append({"name": method if first else "", "cells": row, "count": videos})
+    return {"first": first, "last": last, "columns": list(metric_names.values()), "rows": table}
 
 
 def _counts(table: ScoreTable) -> str:

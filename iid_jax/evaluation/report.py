@@ -156,6 +156,15 @@ def unscored(made: Mapping[str, Any]) -> int:
     return sum(r["value"] for r in made["results"] if r["metric"] == results.UNSCORED)
 
 
+def headlines(made: Mapping[str, Any]) -> list[str]:
+    """Returns the sentences that sum up a summary, for a terminal."""
+    by_split: dict[tuple[str, str], list[results.Result]] = {}
+    for row in made["results"]:
+        by_split.setdefault((row["data"], row["split"]), []).append(row)
+    measured = (rows for rows in by_split.values() if any(r["metric"] == "video_auc" for r in rows))
+    return [line for rows in measured for line in page.verdict(rows)]
+
+
 def _evaluate(job: _Job, target: Target, home: Catalog | None) -> page.Part:
     catalog, split = target
     scored = _score(job, catalog, split)
@@ -190,7 +199,8 @@ def _leak(job: _Job, catalog: Catalog, test: ScoreTable) -> list[results.Result]
         return results.undefined_leak(catalog.name, split, "the data set has no probe split")
     known = results.roles(catalog, sampler.chosen_methods(catalog, job.config.data))
     probe = _score(job, catalog, PROBE).table
-    return results.leak_results(test, probe, known, *job.statistics)
+    measured = results.leak_results(test, probe, known, *job.statistics)
+    return [*measured, results.unscored_result(probe)]
 
 
 def _localise(
@@ -255,6 +265,7 @@ def _commands(
 
 
 def _from_scores(path: Path, seed: int) -> str:
+    path = Path(path).resolve()
     workdir = summary.portable(path.parents[1], "WORKDIR")
     scores = f"{workdir}/{path.parent.name}/{path.name}"
     words = [f"--from_scores={scores}", f"--seed={seed}", "--out=OUT"]

@@ -70,8 +70,14 @@ def detection_results(table: ScoreTable, bootstrap: int, seed: int) -> list[Resu
         except ValueError as error:
             raise DataError(f"{data}: {error}; its labels cannot be trusted") from error
         rows += [result(data, split, method, name, value) for name, value in found.items()]
-    missing = metrics.Metric(int((~table.scored).sum()), n_videos=_videos(table))
-    return [*rows, result(data, split, ALL, UNSCORED, missing)]
+    return [*rows, unscored_result(table)]
+
+
+def unscored_result(table: ScoreTable) -> Result:
+    """Returns the number of records without a score as an entry `unscored`."""
+    videos = len(np.unique(table["video_id"]))
+    missing = metrics.Metric(int((~table.scored).sum()), n_videos=videos)
+    return result(str(table["data"][0]), str(table["split"][0]), ALL, UNSCORED, missing)
 
 
 def roles(catalog: Catalog, methods: Iterable[str] = ()) -> Roles:
@@ -124,7 +130,3 @@ def mean_over_videos(
     spread = sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1)
     lo, hi = np.quantile(spread, metrics.QUANTILES)
     return metrics.Metric(float(values.mean()), float(lo), float(hi), len(names))
-
-
-def _videos(table: ScoreTable) -> int:
-    return len(np.unique(table["video_id"]))

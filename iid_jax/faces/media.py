@@ -2,6 +2,7 @@
 
 import io
 import os
+import stat
 import warnings
 from pathlib import Path
 
@@ -40,16 +41,18 @@ def read_image(path: str | os.PathLike, max_pixels: int = MAX_PIXELS) -> np.ndar
     """
     path = Path(path)
     try:
-        size = path.stat().st_size
-        if path.is_dir():
-            raise MediaError("unreadable", f"{path} is a folder, not a picture")
-        if size > MAX_BYTES:
-            raise MediaError("too_large", f"{path}: {size} bytes; allowed: up to {MAX_BYTES}")
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise MediaError("unreadable", f"{path} is not a file")
+        if status.st_size > MAX_BYTES:
+            raise MediaError(
+                "too_large", f"{path}: {status.st_size} bytes; allowed: up to {MAX_BYTES}"
+            )
         data = path.read_bytes()
     except FileNotFoundError as error:
         raise MediaError("not_found", f"no such file: {path}") from error
-    except OSError as error:
-        raise MediaError("unreadable", f"{path} cannot be read: {error.strerror}") from error
+    except (OSError, ValueError) as error:  # ValueError: a name that no file can have
+        raise MediaError("unreadable", f"{str(path)!r} cannot be read: {error}") from error
     return decode_image(data, str(path), max_pixels)
 
 

@@ -167,8 +167,7 @@ def test_damaged_bytes_give_a_picture_or_a_refusal(position, garbage, kind):
     data[position : position + len(garbage)] = garbage
     try:
         decoded = media.decode_image(bytes(data))
-    except media.MediaError as error:
-        assert error.reason
-    else:
-        assert decoded.dtype == np.uint8
-        assert decoded.ndim == 3
+    except media.MediaError:
+        return
+    assert decoded.dtype == np.uint8
+    assert decoded.ndim == 3

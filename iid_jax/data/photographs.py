@@ -1,0 +1,220 @@
+"""Folders of photographs, `<person>/*.jpg`: who is there, where the face is, and the cut-out of it.
+
+A photograph is examined once (decoded, face found) and described in a few numbers; its cut-out is
+read again when it is needed.
+"""
+
+import hashlib
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from iid_jax import geometry
+from iid_jax.data.schema import LONGEST_SIDE
+from iid_jax.errors import UsageError
+from iid_jax.faces import media
+from iid_jax.faces.landmarks import Landmarker
+
+Problem = tuple[str, str, str]
+Box = tuple[int, int, int, int]
+
+# Padding that a rotation or an alignment left is this dark, JPEG noise included.
+DARK = 12
+TINY_EYES = 20.0
+PROFILE = 0.25
+_SMALL = 256
+
+
+class Photograph(NamedTuple):
+    """One examined photograph. The cut-out is `window` of the upright picture, times `scale`.
+
+    `landmarks` (68, 2) and `tone` (3,) RGB 0..255, the skin's, are those of the cut-out.
+    """
+
+    path: str
+    sha256: str
+    window: Box
+    scale: float
+    landmarks: np.ndarray
+    tone: np.ndarray
+    faces: int
+    score: float
+    quality: str
+
+
+def people_of(source: Path, limit: int | None = None) -> tuple[dict[str, list[Path]], list[Problem]]:
+    """Returns the photographs of every person folder, sorted, and what else lies there.
+
+    `limit` keeps the first so many people.
+
+    Raises:
+      UsageError: no folder with a picture in it.
+    """
+    found: dict[str, list[Path]] = {}
+    strays: list[Problem] = []
+    for folder in sorted(p for p in source.iterdir() if not p.name.startswith(".")):
+        if not folder.is_dir():
+            strays.append((folder.name, "stray", "not inside a person's folder"))
+            continue
+        entries = sorted(p for p in folder.iterdir() if not p.name.startswith("."))
+        pictures = [p for p in entries if p.suffix.lower() in media.SUFFIXES]
+        if pictures and limit and len(found) >= limit:
+            break
+        if pictures:
+            found[folder.name] = pictures
+        others = [p for p in entries if p not in pictures]
+        strays += [(f"{folder.name}/{p.name}", "stray", "not a picture by its name") for p in others]
+    if not found:
+        raise UsageError(f"no pictures in {source}; the layout is <person>/*.jpg, a folder a person")
+    return found, strays
+
+
+def examine(path: Path, landmarker: Landmarker) -> Photograph | Problem:
+    """Returns the photograph of the largest face in the file, or (item, status, detail).
+
+    Statuses: no_face, padded_face (padding inside the face's box), or a MediaError's reason.
+    """
+    item = f"{path.parent.name}/{path.name}"
+    try:
+        picture = media.read_image(path)
+    except media.MediaError as error:
+        return (item, error.reason, str(error))
+    faces = landmarker(picture)
+    if not faces:
+        return (item, "no_face", "")
+    face = faces[0]
+    window = cut_window(picture, face.landmarks)
+    if window is None:
+        return (item, "padded_face", "the picture ends inside the face")
+    x0, y0, x1, y1 = window
+    scale = min(1.0, LONGEST_SIDE / max(x1 - x0, y1 - y0))
+    landmarks = ((face.landmarks - (x0, y0) + 0.5) * scale - 0.5).astype(np.float32)
+    cut = _cut(picture, window, scale)
+    return Photograph(
+        str(path),
+        hashlib.sha256(path.read_bytes()).hexdigest(),
+        window,
+        scale,
+        landmarks,
+        skin_tone(cut, landmarks),
+        len(faces),
+        face.score,
+        ",".join(_flags(landmarks, len(faces))),
+    )
+
+
+def examine_all(
+    paths: Sequence[Path], landmarker: Callable[[], Landmarker], jobs: int = 1
+) -> Iterator[Photograph | Problem]:
+    """Yields `examine` of every path, in order, with `jobs` processes; the callable is pickled."""
+    if jobs <= 1:
+        find = landmarker()
+        yield from (examine(path, find) for path in paths)
+        return
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(jobs, context, _start_worker, (landmarker,)) as pool:
+        yield from pool.map(_work, paths, chunksize=16)
+
+
+def read_cut(photograph: Photograph) -> np.ndarray:
+    """Returns the cut-out, RGB uint8 (H, W, 3), at most 512 px a side."""
+    return _cut(media.read_image(photograph.path), photograph.window, photograph.scale)
+
+
+def cut_window(picture: np.ndarray, landmarks: np.ndarray) -> Box | None:
+    """Returns the part (x0, y0, x1, y1) to be used: the record's crop, free of black padding.
+
+    Padding (black corners of a rotated or aligned picture) is what lies outside the convex hull
+    of everything brighter. None where it reaches into the landmarks' box.
+    """
+    crop = geometry.crop_box(landmarks, picture.shape[:2])
+    low = np.floor(landmarks.min(axis=0)).astype(int)
+    high = np.ceil(landmarks.max(axis=0)).astype(int) + 1
+    face = (*np.maximum(low, crop[:2]).tolist(), *np.minimum(high, crop[2:]).tolist())
+    if face[2] <= face[0] or face[3] <= face[1]:
+        return None
+    return _grow(_padding(picture), face, crop)
+
+
+def skin_tone(image: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
+    """Returns the median colour (3,) between the eyes' outer corners and the nose's foot."""
+    size = (image.shape[1], image.shape[0])
+    low = np.clip(landmarks[[36, 31]].min(axis=0), 0, size).astype(int)
+    high = np.clip(landmarks[[45, 33]].max(axis=0) + 1, 0, size).astype(int)
+    patch = image[low[1] : high[1], low[0] : high[0]].reshape(-1, 3)
+    return np.median(patch, axis=0) if patch.size else np.zeros(3)
+
+
+def _padding(picture: np.ndarray) -> np.ndarray:
+    """Where the picture is padded, bool (H, W)."""
+    height, width = picture.shape[:2]
+    factor = min(1.0, _SMALL / max(height, width))
+    size = (max(round(width * factor), 1), max(round(height * factor), 1))
+    small = cv2.resize(picture.max(axis=2), size, interpolation=cv2.INTER_NEAREST)
+    # Single bright pixels inside padding are JPEG noise.
+    content = cv2.morphologyEx((small > DARK).astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3)))
+    points = cv2.findNonZero(content)
+    if points is None:
+        return np.ones((height, width), bool)
+    inside = np.zeros_like(content)
+    cv2.fillConvexPoly(inside, cv2.convexHull(points), 1)
+    return cv2.resize(inside, (width, height), interpolation=cv2.INTER_NEAREST) == 0
+
+
+def _grow(padding: np.ndarray, start: Box, limit: Box) -> Box | None:
+    """The box grown from `start` evenly on all sides until padding or `limit` stops each."""
+    x0, y0, x1, y1 = start
+    if padding[y0:y1, x0:x1].any():
+        return None
+    step = max(1, max(limit[2] - limit[0], limit[3] - limit[1]) // _SMALL)
+    growing = [True] * 4
+    while any(growing):
+        for side in range(4):
+            if not growing[side]:
+                continue
+            wider = [x0, y0, x1, y1]
+            wider[side] += step if side > 1 else -step
+            bound = min if side > 1 else max
+            wider[side] = bound(wider[side], limit[side])
+            a, b, c, d = wider
+            growing[side] = wider != [x0, y0, x1, y1] and not padding[b:d, a:c].any()
+            if growing[side]:
+                x0, y0, x1, y1 = wider
+    return x0, y0, x1, y1
+
+
+def _cut(picture: np.ndarray, window: Box, scale: float) -> np.ndarray:
+    x0, y0, x1, y1 = window
+    cut = picture[y0:y1, x0:x1]
+    if scale < 1.0:
+        size = (max(round((x1 - x0) * scale), 1), max(round((y1 - y0) * scale), 1))
+        return cv2.resize(cut, size, interpolation=cv2.INTER_AREA)
+    return np.ascontiguousarray(cut)
+
+
+def _flags(landmarks: np.ndarray, faces: int) -> list[str]:
+    left, right, nose = geometry.five_points(landmarks)[:3]
+    eyes = np.linalg.norm(right - left)
+    sideways = np.dot(nose - (left + right) / 2, right - left) / max(eyes, 1e-6) ** 2
+    flags = {"tiny": eyes < TINY_EYES, "profile": abs(sideways) > PROFILE, "several": faces > 1}
+    return [name for name, raised in flags.items() if raised]
+
+
+_worker_landmarker: Landmarker | None = None
+
+
+def _start_worker(landmarker: Callable[[], Landmarker]) -> None:
+    global _worker_landmarker
+    os.environ["OMP_NUM_THREADS"] = "1"
+    cv2.setNumThreads(1)
+    _worker_landmarker = landmarker()
+
+
+def _work(path: Path) -> Photograph | Problem:
+    return examine(path, _worker_landmarker)

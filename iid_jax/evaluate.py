@@ -1,0 +1,135 @@
+"""`evaluate`: scores a detector on prepared data sets, or measures a scores file again."""
+
+import argparse
+from pathlib import Path
+
+from iid_jax.errors import UsageError
+from iid_jax.flags import Parser
+
+FAILED = 3
+
+
+def main(argv: list[str]) -> int:
+    """Writes scores, summary.json and report.html; returns 3 where a record could not be scored."""
+    flags = _parser().parse(argv)
+    _check(flags)
+
+    from iid_jax.evaluation import report, summary
+
+    command = summary.command_line("evaluate", argv)
+    if flags.from_scores:
+        paths = [Path(name) for name in flags.from_scores.split(",")]
+        out = Path(flags.out)
+        made = report.evaluate_scores(paths, out, command, flags.seed or 0)
+    else:
+        made, out = _run(flags, command)
+    print(*report.headlines(made), sep="\n")
+    print(f"{out / report.REPORT}")
+    missing = report.unscored(made)
+    if missing:
+        print(f"{missing} records have no score; their status in {out / report.SCORES} says why")
+    return FAILED if missing else 0
+
+
+def parse_data(text: str) -> list[tuple[str, str]]:
+    """Returns (data set `name/config`, split) of each part of `name[/config][:split][,...]`.
+
+    Raises:
+      UsageError: a part without a name, or given twice.
+    """
+    parsed = []
+    for item in text.split(","):
+        full_name, colon, split = item.partition(":")
+        name, slash, config = full_name.partition("/")
+        if not name or (slash and not config) or (colon and not split):
+            raise UsageError(
+                f"--data: {item!r} is not name[/config][:split], as in practice_faces/default:test"
+            )
+        target = (f"{name}/{config or 'default'}", split or "test")
+        if target in parsed:
+            raise UsageError(f"--data: {':'.join(target)} is given twice")
+        parsed.append(target)
+    return parsed
+
+
+def _parser() -> Parser:
+    parser = Parser("evaluate", "Score a detector on every record of prepared data sets.")
+    parser.add_argument(
+        "--checkpoint", help="a workdir (its best step), a step folder or an export"
+    )
+    parser.add_argument(
+        "--data",
+        help="name[/config][:split][,...]; split test, and the data it was trained on, by default",
+    )
+    parser.add_data_dir()
+    parser.add_argument(
+        "--out", help="folder for the results; by default evaluations/<data>.<split> in the workdir"
+    )
+    parser.add_argument("--from_scores", help="scores file[,...] to measure again; needs --out")
+    parser.add_argument("--seed", type=int, help="of the bootstrap, with --from_scores (default 0)")
+    parser.add_quiet()
+    return parser
+
+
+def _check(flags: argparse.Namespace) -> None:
+    if flags.overrides:
+        raise UsageError(
+            f"--config.{next(iter(flags.overrides))}: a detector is evaluated with the "
+            "configuration it was trained with; leave it out"
+        )
+    if bool(flags.checkpoint) == bool(flags.from_scores):
+        raise UsageError("evaluate needs either --checkpoint or --from_scores; see evaluate --help")
+    if flags.from_scores and not flags.out:
+        raise UsageError("--from_scores needs --out, a folder for summary.json and report.html")
+    if flags.from_scores and flags.data:
+        raise UsageError("--data goes with --checkpoint; a scores file names its data itself")
+    if flags.checkpoint and flags.seed is not None:
+        raise UsageError("--seed goes with --from_scores; a checkpoint brings its own seed")
+    if flags.data:
+        parse_data(flags.data)
+
+
+def _run(flags: argparse.Namespace, command: str):
+    """Loads the detector and the data sets and evaluates; (summary, where it lies)."""
+    from iid_jax import checkpoint
+    from iid_jax.data import people
+    from iid_jax.data.catalog import open_catalog
+    from iid_jax.errors import DataError
+    from iid_jax.evaluation import report, summary
+
+    detector = checkpoint.load_detector(flags.checkpoint)
+    config = detector.config
+    trained_on = people.data_name(config.data)
+    targets = parse_data(flags.data or trained_on)
+    catalogs = {name: open_catalog(name, flags.data_dir) for name, _ in targets}
+    try:
+        home = catalogs.get(trained_on) or open_catalog(trained_on, flags.data_dir)
+    except DataError:
+        home = None  # the box threshold then comes from each target's own validation split
+    workdir = _workdir(Path(flags.checkpoint))
+    before = summary.read(workdir)
+    stats = None
+    if before and before.get("config_sha256") == summary.config_sha256(config):
+        stats = {**before["train"], "command": before["command"]}
+    names = "+".join(f"{name.replace('/', '.')}.{split}" for name, split in targets)
+    out = Path(flags.out) if flags.out else workdir / "evaluations" / names
+    made = report.evaluate_run(
+        detector,
+        config,
+        [report.Target(catalogs[name], split) for name, split in targets],
+        out,
+        command,
+        stats,
+        flags.quiet,
+        home=home,
+        log=workdir / report.LOG,
+    )
+    return made, out
+
+
+def _workdir(checkpoint: Path) -> Path:
+    """The run that a checkpoint belongs to: the nearest folder that holds a config.json."""
+    here = checkpoint.resolve()
+    around = (here, *here.parents[:2])
+    known = [folder for folder in around if (folder / "config.json").exists()]
+    return known[0] if known else (here if here.is_dir() else here.parent)
