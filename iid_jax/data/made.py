@@ -121,7 +121,9 @@ class MadeDatasetBuilder(FaceDatasetBuilder):
     ) -> list[schema.Record]:
         rng = self.rng("fake", method, task.person)
         clips = {name: self.shots(name, VIDEO) for name in candidates}
-        donor = min(clips, key=lambda name: distance(shots[0], clips[name]))
+        donor = candidates[0]
+        if len(candidates) > 1:
+            donor = min(candidates, key=lambda name: distance(shots[0], clips[name]))
         video_id = f"{method}/{task.person}_{donor}"
         records = []
         for index, shot in enumerate(shots):
@@ -148,7 +150,7 @@ class MadeDatasetBuilder(FaceDatasetBuilder):
 
 
 def distance(shot: Shot, others: Sequence[Shot]) -> float:
-    """Returns how far the nearest of `others` is in pose (eye distances) and skin tone."""
+    """Returns how far the nearest of `others` is in pose (face sizes) and skin tone."""
     return min(_pose_distance(shot, other) + _tone_distance(shot, other) for other in others)
 
 
@@ -158,12 +160,10 @@ def nearest_shot(shot: Shot, others: Sequence[Shot]) -> Shot:
 
 
 def _pose_distance(a: Shot, b: Shot) -> float:
-    canvas = 112
-    aligned = [
-        geometry.transform_points(geometry.alignment(s.landmarks, canvas), s.landmarks)
-        for s in (a, b)
-    ]
-    return float(np.abs(aligned[0] - aligned[1]).mean() / canvas)
+    """How far the landmarks lie apart after the best similarity, in face sizes of `a`."""
+    matrix = geometry.similarity(b.landmarks, a.landmarks)
+    moved = geometry.transform_points(matrix, b.landmarks)
+    return float(np.abs(moved - a.landmarks).mean() / np.ptp(a.landmarks, axis=0).max())
 
 
 def _tone_distance(a: Shot, b: Shot) -> float:

@@ -111,20 +111,19 @@ def _moved(pose: shape.Pose, rng: np.random.Generator) -> shape.Pose:
 
 def _backdrop(rng: np.random.Generator) -> np.ndarray:
     """A wall, a room or leaves: a gradient, blurred shapes and texture of one to many cells."""
-    side = FRAME * FINER
     corners = rng.uniform(15, 240, (2, 2, 3)).astype(np.float32)
-    picture = cv2.resize(corners, (side, side), interpolation=cv2.INTER_LINEAR)
+    picture = cv2.resize(corners, (FRAME, FRAME), interpolation=cv2.INTER_LINEAR)
     for _ in range(rng.integers(0, 7)):
-        low, extent = rng.integers(-40, side, 2), rng.integers(20, side // 2, 2)
+        low, extent = rng.integers(-20, FRAME, 2), rng.integers(10, FRAME // 2, 2)
         colour = tuple(rng.uniform(10, 245, 3).tolist())
         cv2.rectangle(picture, low.tolist(), (low + extent).tolist(), colour, -1)
-    picture = cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.5, 9.0))
-    for cells, strength in ((12, 14.0), (48, 12.0), (side // 2, 10.0)):
-        grain = rng.standard_normal((cells, cells), np.float32) * np.float32(
-            strength * rng.uniform() ** 2
-        )
-        picture += cv2.resize(grain, (side, side), interpolation=cv2.INTER_LINEAR)[..., None]
-    return np.clip(picture, 0, 255).astype(np.uint8)
+    picture = cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.3, 4.5))
+    for cells, strength in ((12, 14.0), (48, 12.0), (FRAME, 10.0)):
+        grain = rng.standard_normal((cells, cells), np.float32)
+        grain *= np.float32(strength * rng.uniform() ** 2)
+        picture += cv2.resize(grain, (FRAME, FRAME), interpolation=cv2.INTER_LINEAR)[..., None]
+    small = np.clip(picture, 0, 255).astype(np.uint8)
+    return cv2.resize(small, None, fx=FINER, fy=FINER, interpolation=cv2.INTER_LINEAR)
 
 
 def _body(picture, person, points, pose, cloth, light) -> None:
