@@ -43,5 +43,5 @@ check: env
 docs: env
 	$(PY) -m iid_jax.main show --checkpoint=$(WORKDIR) --data_dir=$(DATA_DIR) --out=docs/first-look.png
 
-bench: env
-	$(PY) benchmarks/step.py
+bench: quickstart
+	$(PY) benchmarks/host.py --data_dir=$(DATA_DIR)

@@ -8,22 +8,28 @@ bit rot. A step without a seal was cut off and counts as absent.
 import dataclasses
 import hashlib
 import json
+import math
+import re
 import shutil
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 import orbax.checkpoint as ocp
+from jax.experimental import multihost_utils
 from orbax.checkpoint import checkpoint_managers as policies
 
 from iid_jax import config_file
 from iid_jax.config import Config
-from iid_jax.errors import DataError
+from iid_jax.errors import DataError, UsageError
 from iid_jax.models import InputSpec
 from iid_jax.models import detector as detectors
 
-FOLDER, SEAL, CONFIG = "checkpoints", "sha256.json", "config.json"
+FOLDER, SEAL = "checkpoints", "sha256.json"
 STATE, INFO = "state", "info"
+VARIABLES = ("params", "batch_stats")
+_STEP_FOLDER = re.compile(r"^\d+(\.orbax-checkpoint-tmp.*)?$")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,51 +47,57 @@ class Loaded:
 class Checkpoints:
     """The checkpoints of a workdir; saving goes on while training does.
 
-    Kept are the newest `keep` and the one with the highest metric.
+    Kept are the newest `keep` and the one with the highest metric (of equals the later). An older
+    one goes only after the newer one is sealed, so that a kill never leaves less than there was.
+    Attribute `removed`: names of folders that a kill had left incomplete.
     """
 
     def __init__(self, workdir: Path, keep: int = 2):
         self.folder = Path(workdir).resolve() / FOLDER
-        self._unsealed: set[int] = set()
-        self._drop_unsealed()
-        kept = policies.AnyPreservationPolicy(
-            [
-                policies.LatestN(keep),
-                policies.BestN(
-                    get_metric_fn=lambda metrics: metrics["value"],
-                    n=1,
-                    keep_checkpoints_without_metrics=False,
-                ),
-            ]
-        )
-        options = ocp.CheckpointManagerOptions(preservation_policy=kept)
+        self.keep = keep
+        self.removed = _remove_incomplete(self.folder) if jax.process_index() == 0 else []
+        _meet("incomplete checkpoints removed")
+        self._metrics = {s: _metric(self.folder / str(s)) for s in sealed_steps(self.folder)}
+        self._unsealed: dict[int, float | None] = {}
+        # What goes is decided here: Orbax would delete before the seal is there.
+        options = ocp.CheckpointManagerOptions(preservation_policy=policies.LatestN(None))
         self._manager = ocp.CheckpointManager(self.folder, options=options)
 
     def steps(self) -> list[int]:
         """Returns the steps that are complete, ascending."""
-        return sorted(sealed_steps(self.folder))
+        return sorted(self._metrics)
+
+    def is_best(self, metric: float) -> bool:
+        """Returns whether no kept checkpoint has a higher metric."""
+        known = [*self._metrics.values(), *self._unsealed.values()]
+        return all(metric >= _comparable(other) for other in known)
 
     def save(self, step: int, state: Any, info: dict[str, Any], metric: float | None) -> None:
-        """Starts to save; `info` must be JSON. Finished earlier saves are sealed."""
+        """Starts to save a step once; `info` must be JSON. Finished earlier saves are sealed."""
         self.wait()
-        args = ocp.args.Composite(
-            **{STATE: ocp.args.StandardSave(state), INFO: ocp.args.JsonSave(info)}
-        )
-        metrics = None if metric is None else {"value": metric}
-        self._manager.save(step, args=args, metrics=metrics)
-        self._unsealed.add(step)
+        if step in self._metrics:
+            return
+        info = {**info, "step": step, "metric": metric}
+        items = {STATE: ocp.args.StandardSave(state), INFO: ocp.args.JsonSave(info)}
+        self._manager.save(step, args=ocp.args.Composite(**items))
+        self._unsealed[step] = metric
 
     def poll(self) -> None:
-        """Seals what has been written since, without waiting."""
-        if self._unsealed and not self._manager.is_saving_in_progress():
+        """Seals what has been written since, without waiting; with several processes at `save`."""
+        if jax.process_count() == 1 and not self._manager.is_saving_in_progress():
             self.wait()
 
     def wait(self) -> None:
-        """Waits for the save under way and seals it."""
+        """Waits for the save under way, seals it and removes what need not be kept."""
         self._manager.wait_until_finished()
-        for step in self._unsealed & set(self._manager.all_steps()):
-            seal(self.folder / str(step))
-        self._unsealed.clear()
+        for step, metric in self._unsealed.items():
+            if jax.process_index() == 0:
+                seal(self.folder / str(step))
+            self._metrics[step] = metric
+        if self._unsealed:
+            _meet("checkpoint sealed")
+            self._unsealed.clear()
+            self._remove_old()
 
     def restore(self, step: int, like: Any) -> tuple[Any, dict[str, Any]]:
         """Returns (state, info) of a step; `like` gives the shapes, types and shardings.
@@ -94,10 +106,8 @@ class Checkpoints:
           DataError: a file differs from its seal.
         """
         check_seal(self.folder / str(step))
-        args = ocp.args.Composite(
-            **{STATE: ocp.args.StandardRestore(like), INFO: ocp.args.JsonRestore()}
-        )
-        restored = self._manager.restore(step, args=args)
+        items = {STATE: ocp.args.StandardRestore(like), INFO: ocp.args.JsonRestore()}
+        restored = self._manager.restore(step, args=ocp.args.Composite(**items))
         return restored[STATE], restored[INFO]
 
     def close(self) -> None:
@@ -105,15 +115,30 @@ class Checkpoints:
         self.wait()
         self._manager.close()
 
-    def _drop_unsealed(self) -> None:
-        for path in self.folder.glob("*"):
-            if path.is_dir() and not (path / SEAL).exists():
-                shutil.rmtree(path)
+    def __enter__(self) -> "Checkpoints":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _remove_old(self) -> None:
+        kept = {*self.steps()[-self.keep :], best_step(self._metrics)}
+        for step in sorted(set(self._metrics) - kept):
+            # First the seal: a folder that a kill leaves half deleted counts as absent.
+            if jax.process_index() == 0:
+                (self.folder / str(step) / SEAL).unlink()
+            self._manager.delete(step)
+            del self._metrics[step]
 
 
 def sealed_steps(folder: Path) -> list[int]:
     """Returns the numbers of the complete step folders under `folder`."""
     return [int(p.parent.name) for p in folder.glob(f"*/{SEAL}") if p.parent.name.isdigit()]
+
+
+def best_step(metrics: dict[int, float | None]) -> int:
+    """Returns the step with the highest metric, of equals the latest; None counts least."""
+    return max(metrics, key=lambda step: (_comparable(metrics[step]), step))
 
 
 def seal(folder: Path) -> None:
@@ -127,12 +152,9 @@ def check_seal(folder: Path) -> None:
     """Checks every file of a step folder against its seal.
 
     Raises:
-      DataError: a file is missing, new or changed.
+      DataError: a file is missing, new or changed; the file is named.
     """
-    try:
-        expected = json.loads((folder / SEAL).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(f"{folder}: no readable {SEAL}; it was not saved completely") from error
+    expected = _read_json(folder / SEAL)
     found = _digests(folder)
     for name in sorted(set(expected) | set(found)):
         if expected.get(name) != found.get(name):
@@ -143,27 +165,33 @@ def check_seal(folder: Path) -> None:
 
 
 def load_detector(path: str | Path) -> Loaded:
-    """Returns the detector at `path`: a workdir (its best step), or a step folder.
+    """Returns the detector at `path`: a workdir (its best step), a step folder or an export.
+
+    Nothing in the folder is run, and arrays are read only if their shapes are the model's.
 
     Raises:
-      DataError: there is none, it is damaged, or its config is not one of ours.
+      DataError: there is none, it is damaged, or it does not fit this version.
     """
     folder = find_step(Path(path))
     check_seal(folder)
     info = _read_json(folder / INFO / "metadata")
-    config = config_file.from_dict(info["config"])
-    module, _, anchors = detectors.build_detector(config.model)
-    with ocp.PyTreeCheckpointer() as reader:
-        tree = reader.metadata(folder / STATE).item_metadata.tree
-        as_numpy = _map(tree, ocp.RestoreArgs(restore_type=np.ndarray))
-        state = reader.restore(folder / STATE, restore_args=as_numpy)
+    try:
+        config = config_file.from_dict(_group(info, "config", folder))
+        module, _, anchors = detectors.build_detector(config.model)
+    except UsageError as error:
+        raise DataError(f"{folder}: its configuration does not fit this version: {error}") from None
+    spec = InputSpec.from_dict(_group(info, "input_spec", folder))
+    if spec.size != config.model.canvas:
+        raise DataError(f"{folder}: input of {spec.size} px, canvas of {config.model.canvas} px")
+    images = jax.ShapeDtypeStruct((1, spec.size, spec.size, 3), np.float32)
+    expected = jax.eval_shape(module.init, jax.random.key(0), images)
     return Loaded(
         module=module,
-        variables={name: state[name] for name in ("params", "batch_stats")},
-        input_spec=InputSpec.from_dict(info["input_spec"]),
+        variables=_restore_variables(folder, expected),
+        input_spec=spec,
         anchors=anchors,
         config=config,
-        step=int(folder.name),
+        step=int(info["step"]) if isinstance(info.get("step"), int) else 0,
     )
 
 
@@ -176,35 +204,99 @@ def find_step(path: Path) -> Path:
     path = path.resolve()
     if (path / SEAL).exists():
         return path
-    steps = sealed_steps(path / FOLDER)
-    if not steps:
-        raise DataError(f"no checkpoint in {path}; train one: --config=CONFIG --workdir={path}")
-    infos = {step: _read_json(path / FOLDER / str(step) / INFO / "metadata") for step in steps}
-    best = max(steps, key=lambda step: (_number(infos[step].get("metric")), step))
-    return path / FOLDER / str(best)
+    if (path / STATE).exists():
+        raise DataError(f"{path}: no {SEAL}; it was not saved completely, use another checkpoint")
+    for root in (path / FOLDER, path):
+        steps = sealed_steps(root)
+        if steps:
+            return root / str(best_step({step: _metric(root / str(step)) for step in steps}))
+    command = f"python -m iid_jax.main --config=configs/quickstart.py --workdir={path}"
+    raise DataError(f"no checkpoint in {path}; train one: {command}")
 
 
-def _number(metric: float | None) -> float:
-    return -np.inf if metric is None else float(metric)
+def _restore_variables(folder: Path, expected: dict[str, Any]) -> dict[str, Any]:
+    expected = {name: expected[name] for name in VARIABLES}
+    as_numpy = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), expected)
+    wanted = ocp.args.PyTreeRestore(item=expected, restore_args=as_numpy, partial_restore=True)
+    items = {STATE: ocp.PyTreeCheckpointHandler(), INFO: ocp.JsonCheckpointHandler()}
+    try:
+        with ocp.Checkpointer(ocp.CompositeCheckpointHandler(**items)) as reader:
+            stored = reader.metadata(folder).item_metadata[STATE].tree
+            _check_shapes(folder, expected, {name: stored[name] for name in VARIABLES})
+            return reader.restore(folder, args=ocp.args.Composite(**{STATE: wanted}))[STATE]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+        raise DataError(f"{folder / STATE} cannot be read: {reason}") from error
 
 
-def _map(tree: Any, value: Any) -> Any:
-    if isinstance(tree, dict):
-        return {name: _map(child, value) for name, child in tree.items()}
-    if isinstance(tree, (list, tuple)):
-        return [_map(child, value) for child in tree]
-    return value
+def _check_shapes(folder: Path, expected: Any, stored: Any) -> None:
+    needed, given = _shapes(expected), _shapes(stored)
+    for name in sorted(set(needed) | set(given)):
+        if needed.get(name) != given.get(name):
+            raise DataError(
+                f"{folder}: {name} is {given.get(name, 'absent')}, the model of its configuration "
+                f"needs {needed.get(name, 'none')}"
+            )
+
+
+def _shapes(tree: Any) -> dict[str, tuple[Any, ...]]:
+    leaves = jax.tree_util.tree_leaves_with_path(tree)
+    return {
+        jax.tree_util.keystr(path, simple=True, separator="/"): (*leaf.shape, str(leaf.dtype))
+        for path, leaf in leaves
+    }
+
+
+def _remove_incomplete(folder: Path) -> list[str]:
+    """Removes step folders without a seal; nothing that Orbax did not write is touched."""
+    found = [
+        path
+        for path in sorted(folder.glob("*"))
+        if path.is_dir() and _STEP_FOLDER.match(path.name) and not (path / SEAL).exists()
+    ]
+    for path in found:
+        shutil.rmtree(path)
+    return [path.name for path in found]
+
+
+def _metric(folder: Path) -> float | None:
+    return _read_json(folder / INFO / "metadata").get("metric")
+
+
+def _comparable(metric: Any) -> float:
+    usable = isinstance(metric, (int, float)) and math.isfinite(metric)
+    return float(metric) if usable else -math.inf
+
+
+def _group(info: dict[str, Any], name: str, folder: Path) -> dict[str, Any]:
+    if not isinstance(info.get(name), dict):
+        raise DataError(f"{folder / INFO}: {name} must be a group of keys, got {info.get(name)!r}")
+    return info[name]
 
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path} cannot be read: {error}") from error
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise DataError(f"{path} cannot be read ({error}); use another checkpoint") from error
+    if not isinstance(values, dict):
+        raise DataError(f"{path} must be a JSON object; use another checkpoint")
+    return values
 
 
 def _digests(folder: Path) -> dict[str, str]:
-    files = [p for p in sorted(folder.rglob("*")) if p.is_file() and SEAL not in p.name]
-    return {
-        p.relative_to(folder).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest() for p in files
-    }
+    digests = {}
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if path.is_symlink():
+            raise DataError(f"{path} is a link; a checkpoint holds files only")
+        if path.is_file() and name not in (SEAL, f"{SEAL}.tmp"):
+            with path.open("rb") as file:
+                digests[name] = hashlib.file_digest(file, "sha256").hexdigest()
+    return digests
+
+
+def _meet(name: str) -> None:
+    """Waits for all processes of the run."""
+    if jax.process_count() > 1:
+        multihost_utils.sync_global_devices(name)

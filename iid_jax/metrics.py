@@ -1,22 +1,33 @@
 """Numbers of a table of scores: AUC, AP, EER and accuracy by frame and by video, with intervals.
 
-NumPy and scikit-learn only. What cannot be computed (one class, no rows) is a Metric without a
-value and with the reason; a number is never made up.
+NumPy only. What cannot be computed (one class, no rows, no scores) is a Metric without a value
+and with the reason; a number is never made up. All measures are read off the counts of fakes and
+genuine ones at or above each score, and an interval draws whole clusters (videos, people) with
+replacement: a draw is a weight on each row, so that a table is sorted once for all draws.
 """
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
 import numpy as np
-from sklearn import metrics as sk
+
+from iid_jax.errors import UsageError, nearest
 
 QUANTILES = (0.025, 0.975)
 THRESHOLD = 0.5
+MATCH_IOU = 0.5
+NAMES = ("genuine", "fake")
+# Rows times draws that are counted at once: bounds memory at some ten arrays of 8 MB.
+CHUNK = 2**20
 
 
 @dataclasses.dataclass(frozen=True)
 class Metric:
-    """A value with its 95 % interval over `n_videos` videos; `value` None has a `reason`."""
+    """A value with its 95 % interval over `n_videos` videos; `value` None has a `reason`.
+
+    `lo` and `hi` are None where no interval was drawn or too few videos allow none (`reason`).
+    """
 
     value: float | None
     lo: float | None = None
@@ -25,103 +36,136 @@ class Metric:
     reason: str = ""
 
 
-def auc(label: np.ndarray, score: np.ndarray) -> float:
-    """Returns the area under the ROC curve, ties counting half: Mann and Whitney's U by ranks."""
-    order = np.argsort(score, kind="stable")
-    ordered, labels = score[order], label[order]
-    _, first, count = np.unique(ordered, return_index=True, return_counts=True)
-    ranks = np.repeat(first + (count + 1) / 2.0, count)
-    positives = labels.sum()
-    negatives = len(labels) - positives
-    above = ranks[labels == 1].sum() - positives * (positives + 1) / 2.0
-    return float(above / (positives * negatives))
+class _Counts(NamedTuple):
+    """By falling score: fakes and genuine ones at or above each of T scores, (draws, T + 1)."""
+
+    hits: np.ndarray
+    alarms: np.ndarray
+    at_threshold: int
 
 
-def average_precision(label: np.ndarray, score: np.ndarray) -> float:
-    """Returns the area under the precision-recall curve, by steps."""
-    return float(sk.average_precision_score(label, score))
+def _auc(counts: _Counts) -> np.ndarray:
+    """The trapezoids under the ROC curve: ties between a fake and a genuine one count half."""
+    width, height = np.diff(counts.alarms), counts.hits[:, 1:] + counts.hits[:, :-1]
+    area = (width * height).sum(axis=1) / 2.0
+    return area / (counts.hits[:, -1] * counts.alarms[:, -1])
 
 
-def eer(label: np.ndarray, score: np.ndarray) -> float:
-    """Returns the error rate at which as many fakes pass as genuine ones are refused."""
-    false, true, _ = sk.roc_curve(label, score)
-    missed = 1.0 - true
-    after = int(np.argmax(false >= missed))
-    before = max(after - 1, 0)
-    gap = (missed - false)[[before, after]]
-    share = gap[0] / (gap[0] - gap[1]) if gap[0] != gap[1] else 0.0
-    return float(false[before] + share * (false[after] - false[before]))
+def _average_precision(counts: _Counts) -> np.ndarray:
+    hits, called = counts.hits[:, 1:], counts.hits[:, 1:] + counts.alarms[:, 1:]
+    precision = np.divide(hits, called, out=np.zeros_like(hits), where=called > 0)
+    return (np.diff(counts.hits) * precision).sum(axis=1) / counts.hits[:, -1]
 
 
-def accuracy(label: np.ndarray, score: np.ndarray) -> float:
-    """Returns the share on the right side of 0.5."""
-    return float(np.mean((score >= THRESHOLD) == (label == 1)))
+def _eer(counts: _Counts) -> np.ndarray:
+    false = counts.alarms / counts.alarms[:, -1:]
+    gap = 1.0 - counts.hits / counts.hits[:, -1:] - false  # falls from 1 to -1
+    after = np.argmax(gap <= 0.0, axis=1)
+    row = np.arange(len(gap))
+    above, below = gap[row, after - 1], gap[row, after]
+    start = false[row, after - 1]
+    return start + above / (above - below) * (false[row, after] - start)
 
 
-MEASURES: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
-    "auc": auc,
-    "ap": average_precision,
-    "eer": eer,
-    "acc": accuracy,
+def _accuracy(counts: _Counts) -> np.ndarray:
+    right = counts.hits[:, counts.at_threshold] - counts.alarms[:, counts.at_threshold]
+    return (right + counts.alarms[:, -1]) / (counts.hits[:, -1] + counts.alarms[:, -1])
+
+
+MEASURES: dict[str, Callable[[_Counts], np.ndarray]] = {
+    "auc": _auc,
+    "ap": _average_precision,
+    "eer": _eer,
+    "acc": _accuracy,
 }
 # Accuracy is defined for one class too, but a number that the class balance decides is no use.
 METRICS = tuple(f"{level}_{name}" for level in ("video", "frame") for name in MEASURES)
 
 
+def auc(label: np.ndarray, score: np.ndarray) -> float:
+    """Returns the area under the ROC curve of labels 0/1 (N,); ties count half.
+
+    Raises ValueError, as the other three do, for one class only and for scores of NaN.
+    """
+    return _point("auc", label, score)
+
+
+def average_precision(label: np.ndarray, score: np.ndarray) -> float:
+    """Returns the area under the precision-recall curve of labels 0/1 (N,), by steps."""
+    return _point("ap", label, score)
+
+
+def eer(label: np.ndarray, score: np.ndarray) -> float:
+    """Returns the error rate at which as many fakes pass as genuine ones are refused.
+
+    Between two thresholds the ROC curve is a straight line.
+    """
+    return _point("eer", label, score)
+
+
+def accuracy(label: np.ndarray, score: np.ndarray) -> float:
+    """Returns the share on the right side of 0.5, which itself is called fake."""
+    return _point("acc", label, score)
+
+
 def video_table(
-    video: np.ndarray, label: np.ndarray, score: np.ndarray
+    video: np.ndarray, label: np.ndarray, score: np.ndarray, data: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Returns (names, labels, mean scores) of the videos; `video` must be unique over data sets.
+    """Returns (names, labels, mean scores) of the videos, told apart by (`data`, `video`).
+
+    Without `data` all rows are one data set's; with it a name is `<data>:<video>`.
 
     Raises:
-      ValueError: a video with frames of both labels.
+      ValueError: a video with frames of both labels, a label other than 0 and 1.
     """
-    names, index = np.unique(video, return_inverse=True)
+    video, label, score = _columns(video, label, score)
+    names, index = _videos(video, data)
     count = np.bincount(index, minlength=len(names))
-    mean_label = np.bincount(index, label, len(names)) / count
-    mixed = (mean_label > 0) & (mean_label < 1)
-    if mixed.any():
-        raise ValueError(f"video {names[mixed][0]!r} has frames of both labels")
-    return names, mean_label.astype(int), np.bincount(index, score, len(names)) / count
+    return names, _labels(names, index, label), np.bincount(index, score, len(names)) / count
 
 
 def evaluate_scores(
     video: np.ndarray,
     label: np.ndarray,
     score: np.ndarray,
-    names: tuple[str, ...] = METRICS,
+    names: Iterable[str] = METRICS,
     bootstrap: int = 1000,
     seed: int = 0,
+    data: np.ndarray | None = None,
 ) -> dict[str, Metric]:
-    """Returns the named metrics of frames: video ids, labels 0/1, P(fake); NaN scores are left out.
+    """Returns the named metrics of frames: video ids, labels 0/1 and P(fake), each (N,).
 
-    Intervals are percentiles of `bootstrap` draws of whole videos, genuine and fake ones apart.
+    A video is told by (`data`, `video`) and scores the mean of its frames. Frames whose score is
+    not finite have none: they are left out, and the caller counts them. Intervals are percentiles
+    of `bootstrap` draws of whole videos (0: none), genuine and fake ones apart.
+
+    Raises:
+      ValueError: a video with frames of both labels, a label other than 0 and 1.
+      UsageError: an unknown metric.
     """
-    video, label, score = (np.asarray(a) for a in (video, label, score))
+    names = tuple(names)
+    for name in names:
+        if name not in METRICS:
+            raise UsageError(f"unknown metric {name!r}{nearest(name, METRICS)}")
+    video, label, score = _columns(video, label, score)
     known = np.isfinite(score)
-    video, label, score = video[known], label[known].astype(int), score[known].astype(np.float64)
-    reason = _undefined(label)
+    ids, index = _videos(video, data)
+    video_label = _labels(ids, index, label)
+    reason = _undefined(label, known)
     if reason:
         return {
-            name: Metric(None, n_videos=len(set(video.tolist())), reason=reason) for name in names
+            name: Metric(None, n_videos=len(np.unique(index[known])), reason=reason)
+            for name in names
         }
-    ids, video_label, video_score = video_table(video, label, score)
-    frames = _frames_of(ids, video)
-    rng = np.random.default_rng(seed)
-    draws = [_draw(video_label, rng) for _ in range(bootstrap)]
-    result = {}
-    for name in names:
-        level, _, measure = name.partition("_")
-        function = MEASURES[measure]
-        if level == "video":
-            value = function(video_label, video_score)
-            spread = [function(video_label[d], video_score[d]) for d in draws]
-        else:
-            value = function(label, score)
-            spread = [_on_frames(function, label, score, frames, d) for d in draws]
-        lo, hi = np.quantile(spread, QUANTILES) if draws else (value, value)
-        result[name] = Metric(float(value), float(lo), float(hi), len(ids))
-    return result
+    present, index = np.unique(index[known], return_inverse=True)
+    side, label, score = video_label[present], label[known], score[known]
+    means = np.bincount(index, score) / np.bincount(index)
+    levels = {
+        "video": _sort(side, means, np.arange(len(side))),
+        "frame": _sort(label, score, index),
+    }
+    wanted = {name: (levels[name.partition("_")[0]], name.partition("_")[2]) for name in names}
+    return _measure(wanted, side, bootstrap, seed, "videos")
 
 
 def separation(
@@ -130,46 +174,250 @@ def separation(
     """Returns the frame AUC of `group` 1 against 0, its interval by a bootstrap over identities.
 
     With donors of training fakes as 1 and new people as 0 this is the leak AUC: 0.5 is no leak.
+    `n_videos` counts the people; one who is in both groups makes it undefined.
     """
-    people, index = np.unique(np.asarray(identity), return_inverse=True)
+    identity, group, score = _columns(identity, group, score)
+    _check_labels(group)
     known = np.isfinite(score)
-    reason = _undefined(np.asarray(group)[known], "group")
+    people, index = np.unique(identity[known], return_inverse=True)
+    reason = _undefined(group, known, "group", ("0", "1"))
+    share = np.bincount(index, group[known]) / np.maximum(np.bincount(index), 1)
+    mixed = (share > 0.0) & (share < 1.0)
+    if not reason and mixed.any():
+        reason = f"{str(people[mixed][0])!r} is in both groups"
     if reason:
         return Metric(None, n_videos=len(people), reason=reason)
-    group, score, index = np.asarray(group)[known], np.asarray(score)[known], index[known]
-    frames = [np.flatnonzero(index == i) for i in range(len(people))]
-    side = np.array([group[f[0]] if len(f) else -1 for f in frames])
+    rows = _sort(group[known], score[known], index)
+    wanted = {"leak": (rows, "auc")}
+    return _measure(wanted, share.astype(int), bootstrap, seed, "people")["leak"]
+
+
+def localisation(
+    video: np.ndarray,
+    truths: np.ndarray,
+    predicted: np.ndarray,
+    bootstrap: int = 1000,
+    seed: int = 0,
+) -> dict[str, Metric]:
+    """Returns `box_recall` and `false_boxes` (per picture) of N pictures, at IoU 0.5.
+
+    `truths` (N, K, 4) and `predicted` (N, M, 4), best first, are padded with NaN. A true box is
+    found by one predicted box, the best first; a second one on it is false, as one that meets
+    none is (the rule of PASCAL VOC). Intervals are over whole videos (N,).
+    """
+    found, present, false = match_boxes(truths, predicted)
+    pictures = np.ones(len(false))
+    return {
+        "box_recall": _ratio(video, found, present, bootstrap, seed, "no true boxes"),
+        "false_boxes": _ratio(video, false, pictures, bootstrap, seed, "no pictures"),
+    }
+
+
+def match_boxes(
+    truths: np.ndarray, predicted: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Returns the numbers of found, of true and of false boxes (N,): see `localisation`."""
+    truths, predicted = np.asarray(truths, np.float64), np.asarray(predicted, np.float64)
+    true, made = _is_box(truths), _is_box(predicted)
+    overlap = _iou(truths, predicted)
+    free, rows = true.copy(), np.arange(len(truths))
+    for number in range(predicted.shape[1] if truths.shape[1] else 0):
+        candidates = np.where(free, overlap[:, :, number], 0.0)
+        best = candidates.argmax(axis=1)
+        hit = candidates[rows, best] >= MATCH_IOU
+        free[rows[hit], best[hit]] = False
+    found = (true & ~free).sum(axis=1)
+    return found, true.sum(axis=1), made.sum(axis=1) - found
+
+
+def pair_win(
+    video: np.ndarray,
+    fake: np.ndarray,
+    partner: np.ndarray,
+    bootstrap: int = 1000,
+    seed: int = 0,
+) -> Metric:
+    """Returns the share of pairs (N,) in which the fake scores above its genuine partner.
+
+    Equal scores count half; pairs without two finite scores are left out.
+    """
+    video, fake, partner = _columns(video, fake, partner)
+    known = np.isfinite(fake) & np.isfinite(partner)
+    won = np.where(fake == partner, 0.5, fake > partner)[known]
+    return _ratio(video[known], won, np.ones(len(won)), bootstrap, seed, "no scored pairs")
+
+
+class _Sorted(NamedTuple):
+    """Rows by falling score: `label`, `cluster`, where runs of equal scores `end`."""
+
+    label: np.ndarray
+    cluster: np.ndarray
+    ends: np.ndarray
+    at_threshold: int
+
+
+def _sort(label: np.ndarray, score: np.ndarray, cluster: np.ndarray) -> _Sorted:
+    order = np.argsort(-score, kind="stable")
+    falling = score[order]
+    ends = np.flatnonzero(np.r_[falling[1:] != falling[:-1], True])
+    at_threshold = int((falling[ends] >= THRESHOLD).sum())
+    return _Sorted(label[order], cluster[order], ends, at_threshold)
+
+
+def _count(rows: _Sorted, weights: np.ndarray) -> _Counts:
+    """Counts under the weights (draws, clusters) of the clusters."""
+    weight = weights[:, rows.cluster]
+    hits = np.cumsum(weight * rows.label, axis=1)[:, rows.ends]
+    both = np.cumsum(weight, axis=1)[:, rows.ends]
+    start = ((0, 0), (1, 0))
+    hits, both = (np.pad(part.astype(np.float64), start) for part in (hits, both))
+    return _Counts(hits, both - hits, rows.at_threshold)
+
+
+def _measure(
+    wanted: dict[str, tuple[_Sorted, str]], side: np.ndarray, bootstrap: int, seed: int, what: str
+) -> dict[str, Metric]:
+    """The named measures with intervals over clusters, of which `side` (clusters,) is the label."""
+    short = int(np.bincount(side, minlength=2).min()) < 2
+    reason = f"no interval: fewer than 2 {what} on a side" if short and bootstrap else ""
+    once = np.ones((1, len(side)), np.int64)
+    values = _apply(wanted, once)
+    parts = [] if short else [_apply(wanted, w) for w in _draws(wanted, side, bootstrap, seed)]
+    found = {}
+    for name, value in values.items():
+        lo, hi = _interval([part[name] for part in parts])
+        found[name] = Metric(float(value[0]), lo, hi, len(side), reason)
+    return found
+
+
+def _apply(wanted: dict[str, tuple[_Sorted, str]], weights: np.ndarray) -> dict[str, np.ndarray]:
+    counted: dict[int, _Counts] = {}
+    values = {}
+    for name, (rows, measure) in wanted.items():
+        if id(rows) not in counted:
+            counted[id(rows)] = _count(rows, weights)
+        values[name] = MEASURES[measure](counted[id(rows)])
+    return values
+
+
+def _draws(wanted, side: np.ndarray, bootstrap: int, seed: int):
+    """Yields weights (draws, clusters): as many of each side as there are, so none is missing."""
     rng = np.random.default_rng(seed)
-    spread = []
-    for _ in range(bootstrap):
-        drawn = np.concatenate([frames[i] for i in _draw(side, rng)])
-        spread.append(auc(group[drawn], score[drawn]))
-    value = auc(group, score)
-    lo, hi = np.quantile(spread, QUANTILES) if spread else (value, value)
-    return Metric(float(value), float(lo), float(hi), len(people))
+    rows = max(len(rows.label) for rows, _ in wanted.values())
+    chunk = max(1, CHUNK // rows)
+    for start in range(0, bootstrap, chunk):
+        draws = min(chunk, bootstrap - start)
+        weights = np.empty((draws, len(side)), np.int64)
+        for value in (0, 1):
+            weights[:, side == value] = _resample(int((side == value).sum()), draws, rng)
+        yield weights
 
 
-def _undefined(label: np.ndarray, what: str = "class") -> str:
-    present = sorted(set(np.asarray(label).tolist()))
-    if not present:
-        return "no scored records"
-    if len(present) == 1:
-        return f"one {what} only: all are {present[0]}"
-    return ""
+def _resample(size: int, draws: int, rng: np.random.Generator) -> np.ndarray:
+    """How often each of `size` things comes up in `size` draws with replacement, (draws, size)."""
+    drawn = rng.integers(size, size=(draws, size)) + size * np.arange(draws)[:, None]
+    return np.bincount(drawn.ravel(), minlength=draws * size).reshape(draws, size)
 
 
-def _draw(label: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Draws as many of each label as there are, so that no draw lacks one."""
-    sides = [np.flatnonzero(label == side) for side in (0, 1)]
-    return np.concatenate([rng.choice(side, len(side)) for side in sides])
+def _ratio(
+    video: np.ndarray, top: np.ndarray, bottom: np.ndarray, bootstrap: int, seed: int, empty: str
+) -> Metric:
+    """The ratio of two sums over pictures, its interval over whole videos."""
+    names, index = np.unique(np.asarray(video)[bottom > 0], return_inverse=True)
+    if not len(names):
+        return Metric(None, reason=empty)
+    top, bottom = (np.bincount(index, part[bottom > 0]) for part in (top, bottom))
+    value = float(top.sum() / bottom.sum())
+    if len(names) < 2 or not bootstrap:
+        reason = "no interval: one video only" if bootstrap else ""
+        return Metric(value, n_videos=len(names), reason=reason)
+    rng = np.random.default_rng(seed)
+    weights = _resample(len(names), bootstrap, rng)
+    lo, hi = _interval([(weights @ top) / (weights @ bottom)])
+    return Metric(value, lo, hi, len(names))
 
 
-def _frames_of(ids: np.ndarray, video: np.ndarray) -> list[np.ndarray]:
-    order = np.argsort(video, kind="stable")
-    edges = np.searchsorted(video[order], ids)
-    return np.split(order, edges[1:])
+def _interval(parts: list[np.ndarray]) -> tuple[float | None, float | None]:
+    if not parts:
+        return None, None
+    lo, hi = np.quantile(np.concatenate(parts), QUANTILES)
+    return float(lo), float(hi)
 
 
-def _on_frames(function, label, score, frames, draw) -> float:
-    rows = np.concatenate([frames[i] for i in draw])
-    return function(label[rows], score[rows])
+def _point(measure: str, label: np.ndarray, score: np.ndarray) -> float:
+    _, label, score = _columns(label, label, score)
+    _check_labels(label)
+    reason = _undefined(label, np.ones(len(label), bool))
+    reason = reason or ("a score is NaN" if np.isnan(score).any() else "")
+    if reason:
+        raise ValueError(f"{measure} is undefined: {reason}")
+    rows = _sort(label, score, np.zeros(len(label), np.int64))
+    return float(MEASURES[measure](_count(rows, np.ones((1, 1), np.int64)))[0])
+
+
+def _columns(
+    key: np.ndarray, label: np.ndarray, score: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """One-dimensional and equally long."""
+    key, label, score = np.asarray(key), np.asarray(label), np.asarray(score, np.float64)
+    if not key.shape == label.shape == score.shape == (len(score),):
+        shapes = f"{key.shape}, {label.shape} and {score.shape}"
+        raise ValueError(f"columns must be equally long and one-dimensional, got {shapes}")
+    return key, label, score
+
+
+def _undefined(
+    label: np.ndarray, known: np.ndarray, what: str = "class", names: tuple[str, str] = NAMES
+) -> str:
+    """Why rows of which `known` have a score have no metric; empty where they have one."""
+    if not len(label):
+        return "no records"
+    if not known.any():
+        return f"none of {len(label)} records has a score"
+    present = np.unique(label[known])
+    if len(present) > 1:
+        return ""
+    return f"one {what} only: all {known.sum()} scored records are {names[int(present[0])]}"
+
+
+def _videos(video: np.ndarray, data: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """Names of the videos (V,), and which of them each row (N,) is of."""
+    if data is None:
+        return np.unique(video, return_inverse=True)
+    sets, of_set = np.unique(np.asarray(data), return_inverse=True)
+    names, of_name = np.unique(video, return_inverse=True)
+    codes, index = np.unique(of_set * len(names) + of_name, return_inverse=True)
+    pairs = [f"{sets[code // len(names)]}:{names[code % len(names)]}" for code in codes]
+    return np.array(pairs, str), index
+
+
+def _check_labels(label: np.ndarray) -> None:
+    wrong = ~np.isin(label, (0, 1))
+    if wrong.any():
+        raise ValueError(f"labels must be 0 or 1, got {label[wrong][0]}")
+
+
+def _labels(names: np.ndarray, index: np.ndarray, label: np.ndarray) -> np.ndarray:
+    """The label of each video."""
+    _check_labels(label)
+    mean = np.bincount(index, label, len(names)) / np.bincount(index, minlength=len(names))
+    mixed = (mean > 0.0) & (mean < 1.0)
+    if mixed.any():
+        raise ValueError(f"video {str(names[mixed][0])!r} has frames of both labels")
+    return mean.astype(int)
+
+
+def _is_box(boxes: np.ndarray) -> np.ndarray:
+    finite = np.isfinite(boxes).all(axis=-1)
+    return finite & (boxes[..., 2:] > boxes[..., :2]).all(axis=-1)
+
+
+def _iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """IoU (N, K, M) of boxes (N, K, 4) and (N, M, 4), 0 for those without area."""
+    a, b = (np.where(_is_box(boxes)[..., None], boxes, 0.0) for boxes in (a, b))
+    low = np.maximum(a[:, :, None, :2], b[:, None, :, :2])
+    high = np.minimum(a[:, :, None, 2:], b[:, None, :, 2:])
+    shared = np.clip(high - low, 0.0, None).prod(axis=-1)
+    area_a, area_b = (np.prod(boxes[..., 2:] - boxes[..., :2], axis=-1) for boxes in (a, b))
+    union = area_a[:, :, None] + area_b[:, None, :] - shared
+    return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0.0)

@@ -3,16 +3,18 @@
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 from iid_jax import config_file
 from iid_jax.config import Config
-from iid_jax.data import people
-from iid_jax.errors import UsageError
+from iid_jax.errors import UsageError, nearest
 from iid_jax.flags import Parser
+
+CONFIG, FAILED = "config.json", 3
 
 
 def main(argv: list[str]) -> int:
-    """Runs the main job; see `--help`."""
+    """Runs the main job; returns 3 where a record could not be scored. See `--help`."""
     parser = Parser("train", "Train a detector, evaluate it and write its report.")
     parser.add_argument("--config", required=True, help="config file[:arguments]")
     parser.add_argument("--workdir", default="runs/default", help="where the run is kept")
@@ -23,33 +25,61 @@ def main(argv: list[str]) -> int:
     if flags.seed is not None:
         flags.overrides["seed"] = str(flags.seed)
     config = config_file.load(flags.config, flags.overrides)
+    check_metric(config.train.best_metric)
     workdir = Path(flags.workdir)
     claim(workdir, config)
 
-    from iid_jax.data import builder
+    from iid_jax.evaluation import summary
 
-    catalog = builder.ensure(people.data_name(config.data), flags.data_dir, quiet=flags.quiet)
+    command = summary.command_line("", argv)
+    made = train_and_evaluate(config, workdir, flags.data_dir, command, flags.quiet)
+    return _tell(made, workdir) if made else 0
 
-    from iid_jax.checkpoint import load_detector
-    from iid_jax.evaluation import report, summary
+
+def train_and_evaluate(
+    config: Config, workdir: Path, data_dir: str | os.PathLike, command: str, quiet: bool = False
+) -> dict[str, Any] | None:
+    """Trains, or goes on, and evaluates the best step on the test split; returns the summary.
+
+    A data set that needs nothing but code is made first. In a run of several processes the first
+    one evaluates, and the others return None.
+    """
     from iid_jax.training import loop, sharding
 
-    sharding.use_cpu_cores(config.train.batch_size)
-    sharding.cache_compilations()
-    stats = loop.train(config, workdir, catalog, quiet=flags.quiet)
-    command = summary.command_line("", argv)
-    target = report.Target(catalog, "test")
-    made = report.evaluate_run(
-        load_detector(workdir), config, [target], workdir, command, stats, flags.quiet
-    )
-    for row in made["results"]:
-        if row["metric"] in ("video_auc", "leak_auc") and row["value"] is not None:
-            print(
-                f"{row['data']} {row['split']} {row['method']}: {row['metric']} "
-                f"{row['value']:.3f} ({row['lo']:.3f} to {row['hi']:.3f})"
-            )
-    print(f"report: {workdir / 'report.html'}")
-    return 3 if report.unscored(made) else 0
+    sharding.start(config.train.batch_size)
+
+    import jax
+
+    from iid_jax.checkpoint import load_detector
+    from iid_jax.data import builder, people
+    from iid_jax.evaluation import report
+
+    first, made = jax.process_index() == 0, None
+    name = people.data_name(config.data)
+    if first:
+        builder.ensure(name, data_dir, quiet=quiet)
+    sharding.meet("data prepared")
+    catalog = builder.ensure(name, data_dir, quiet=True)
+    stats = loop.train(config, workdir, catalog, quiet=quiet)
+    if first:
+        target = report.Target(catalog, "test")
+        detector = load_detector(workdir)
+        made = report.evaluate_run(detector, config, [target], workdir, command, stats, quiet)
+    sharding.meet("evaluated")
+    return made
+
+
+def check_metric(name: str) -> None:
+    """Checks that the best step can be chosen by the metric `name`.
+
+    Raises:
+      UsageError: there is no such metric.
+    """
+    from iid_jax import metrics
+
+    if name not in metrics.METRICS:
+        hint = nearest(name, metrics.METRICS)
+        raise UsageError(f"config.train.best_metric: unknown metric {name!r}{hint}")
 
 
 def claim(workdir: Path, config: Config) -> None:
@@ -58,29 +88,26 @@ def claim(workdir: Path, config: Config) -> None:
     Raises:
       UsageError: it holds a run of another configuration, or cannot be written.
     """
-    path = workdir / "config.json"
+    path = workdir / CONFIG
+    probe = workdir / f".{CONFIG}.{os.getpid()}"
     wanted = config.to_dict()
     try:
-        workdir.mkdir(parents=True, exist_ok=True)
         if path.exists():
             _check_same(path, wanted)
-            if not os.access(workdir, os.W_OK):
-                raise PermissionError(13, "Permission denied")
-            return
-        temporary = path.with_suffix(".tmp")
-        temporary.write_text(json.dumps(wanted, indent=1) + "\n", encoding="utf-8")
-        temporary.replace(path)
+        workdir.mkdir(parents=True, exist_ok=True)
+        probe.write_text(json.dumps(wanted, indent=1) + "\n", encoding="utf-8")
+        probe.replace(path)
     except OSError as error:
         raise UsageError(
             f"cannot write to --workdir={workdir}: {error.strerror}; choose another folder"
         ) from error
 
 
-def _check_same(path: Path, wanted: dict) -> None:
+def _check_same(path: Path, wanted: dict[str, Any]) -> None:
     try:
-        stored = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise UsageError(f"{path} is not JSON; choose another --workdir") from error
+        stored = dict(json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, TypeError) as error:
+        raise UsageError(f"{path} is not a run's {CONFIG}; choose another --workdir") from error
     difference = _first_difference(stored, wanted, "config")
     if difference:
         raise UsageError(
@@ -89,7 +116,8 @@ def _check_same(path: Path, wanted: dict) -> None:
         )
 
 
-def _first_difference(stored: object, wanted: object, where: str) -> str:
+def _first_difference(stored: Any, wanted: Any, where: str) -> str:
+    """Returns the first key that differs and its two values, "" where none does."""
     if isinstance(stored, dict) and isinstance(wanted, dict):
         for key in sorted(set(stored) | set(wanted)):
             found = _first_difference(stored.get(key), wanted.get(key), f"{where}.{key}")
@@ -97,3 +125,16 @@ def _first_difference(stored: object, wanted: object, where: str) -> str:
                 return found
         return ""
     return "" if stored == wanted else f"{where} was {stored!r}, now {wanted!r}"
+
+
+def _tell(made: dict[str, Any], workdir: Path) -> int:
+    """Prints what was found, and returns the exit code."""
+    from iid_jax.evaluation import report
+
+    print(*report.headlines(made), f"{workdir / report.REPORT}", sep="\n")
+    missing = report.unscored(made)
+    if missing:
+        print(
+            f"{missing} records have no score; their status in {workdir / report.SCORES} says why"
+        )
+    return FAILED if missing else 0

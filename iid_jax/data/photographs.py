@@ -48,7 +48,9 @@ class Photograph(NamedTuple):
     quality: str
 
 
-def people_of(source: Path, limit: int | None = None) -> tuple[dict[str, list[Path]], list[Problem]]:
+def people_of(
+    source: Path, limit: int | None = None
+) -> tuple[dict[str, list[Path]], list[Problem]]:
     """Returns the photographs of every person folder, sorted, and what else lies there.
 
     `limit` keeps the first so many people.
@@ -69,9 +71,13 @@ def people_of(source: Path, limit: int | None = None) -> tuple[dict[str, list[Pa
         if pictures:
             found[folder.name] = pictures
         others = [p for p in entries if p not in pictures]
-        strays += [(f"{folder.name}/{p.name}", "stray", "not a picture by its name") for p in others]
+        strays += [
+            (f"{folder.name}/{p.name}", "stray", "not a picture by its name") for p in others
+        ]
     if not found:
-        raise UsageError(f"no pictures in {source}; the layout is <person>/*.jpg, a folder a person")
+        raise UsageError(
+            f"no pictures in {source}; the layout is <person>/*.jpg, a folder a person"
+        )
     return found, strays
 
 

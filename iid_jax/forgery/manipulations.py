@@ -2,8 +2,8 @@
 
 Four that differ in kind as those of FaceForensics++ do: `affine_swap` pastes a warped face with a
 feathered edge, `resynthesis` leaves the low resolution of an autoencoder, `expression` warps mouth
-and eyes and pastes nothing, `poisson_swap` blends gradients. None of their pixels outside the
-returned mask differ from the target's.
+and eyes and pastes nothing, `poisson_swap` blends gradients. How strong their traces are is drawn
+at random, from plain to subtle; none is invisible. Where the mask is 0 the target is untouched.
 """
 
 from collections.abc import Callable
@@ -11,14 +11,17 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-from scipy import spatial
 
 from iid_jax import geometry
-from iid_jax.forgery import blend, masks
+from iid_jax.errors import DataError
+from iid_jax.forgery import blend, masks, warps
 
 # A fake must differ from its target by so many grey levels inside the mask on average.
 MIN_DIFFERENCE = 2.0
+# Redrawn at growing strength while it does not.
 ATTEMPTS = 4
+# The least resolution of the autoencoder's face and the share of the face's own it reaches.
+CODE = (22.0, 34.0)
 
 
 class Manipulated(NamedTuple):
@@ -31,97 +34,84 @@ class Manipulated(NamedTuple):
 Manipulation = Callable[
     [np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.random.Generator], Manipulated
 ]
+# The target's part around its face, both faces' landmarks in their parts, and a push of 0..1 that
+# moves what is drawn towards plainer traces.
+_Maker = Callable[[warps.Pair, np.random.Generator, float], Manipulated]
 
 
-def affine_swap(target, target_landmarks, donor, donor_landmarks, rng) -> Manipulated:
+def _affine_swap(pair: warps.Pair, rng: np.random.Generator, push: float) -> Manipulated:
     """Returns the donor's face, warped triangle by triangle, colour-corrected, edge feathered."""
-    size = _face_size(target_landmarks)
-    face = _warp(donor, donor_landmarks, target, target_landmarks)
-    mask = _face_mask(target, target_landmarks, rng, feather=rng.uniform(0.02, 0.07) * size)
-    face = _match_colours(face, target, mask, rng.uniform(0.4, 0.95))
-    return Manipulated(blend.alpha(target, face, mask), mask)
+    mask = _face_mask(pair, rng, feather=rng.uniform(0.02, 0.08) * (1.0 - 0.7 * push))
+    face = warps.piecewise_affine(pair)
+    face = _match_colours(face, pair.target, mask, rng.uniform(0.6, 1.0) * (1.0 - push))
+    return Manipulated(blend.alpha(pair.target, face, mask), mask)
 
 
-def resynthesis(target, target_landmarks, donor, donor_landmarks, rng) -> Manipulated:
-    """Returns the donor's face as an autoencoder of 32 to 64 px restores it, in the target's tones."""
-    size = _face_size(target_landmarks)
-    face = _warp(donor, donor_landmarks, target, target_landmarks)
-    mask = _face_mask(target, target_landmarks, rng, feather=rng.uniform(0.06, 0.14) * size)
-    x, y, width, height = cv2.boundingRect((mask > 0).astype(np.uint8))
-    resolution = rng.uniform(32, 64)
-    small = max(round(resolution * width / max(width, height)), 4), max(
-        round(resolution * height / max(width, height)), 4
-    )
-    part = face[y : y + height, x : x + width]
-    code = cv2.resize(part, small, interpolation=cv2.INTER_AREA)
-    # What a decoder cannot know it averages: a little blur at the code's own resolution.
-    code = cv2.GaussianBlur(code, (5, 5), rng.uniform(0.4, 0.8))
-    restored = face.copy()
-    restored[y : y + height, x : x + width] = cv2.resize(
-        code, (width, height), interpolation=cv2.INTER_CUBIC
-    )
-    restored = _match_colours(restored, target, mask, rng.uniform(0.8, 1.0))
-    return Manipulated(blend.alpha(target, restored, mask), mask)
+def _resynthesis(pair: warps.Pair, rng: np.random.Generator, push: float) -> Manipulated:
+    """Returns the donor's face as an autoencoder's few pixels restore it, in the target's tones."""
+    mask = _face_mask(pair, rng, feather=rng.uniform(0.06, 0.14))
+    face = _through_code(warps.piecewise_affine(pair), mask, rng, push)
+    face = _match_colours(face, pair.target, mask, rng.uniform(0.85, 1.0))
+    return Manipulated(blend.alpha(pair.target, face, mask), mask)
 
 
-def poisson_swap(target, target_landmarks, donor, donor_landmarks, rng) -> Manipulated:
+def _poisson_swap(pair: warps.Pair, rng: np.random.Generator, push: float) -> Manipulated:
     """Returns the donor's gradients in the target's colours (Pérez et al. 2003)."""
-    size = _face_size(target_landmarks)
-    face = _warp(donor, donor_landmarks, target, target_landmarks)
-    mask = _face_mask(target, target_landmarks, rng, feather=rng.uniform(0.01, 0.04) * size)
-    return Manipulated(blend.poisson(target, face, mask).image, mask)
+    mask = _face_mask(pair, rng, feather=rng.uniform(0.01, 0.05) * (1.0 - 0.7 * push))
+    blended = blend.poisson(pair.target, warps.piecewise_affine(pair), mask)
+    return Manipulated(blended.image, mask)
 
 
-def expression(target, target_landmarks, donor, donor_landmarks, rng) -> Manipulated:
-    """Returns the target with its mouth and eyes moved as the donor's; a warp, nothing is pasted."""
-    points = np.asarray(target_landmarks, np.float64)
+def _expression(pair: warps.Pair, rng: np.random.Generator, push: float) -> Manipulated:
+    """Returns the target with mouth and eyes moved as the donor's; a warp, nothing is pasted."""
+    points = pair.target_landmarks
     matrix = geometry.similarity(
-        geometry.five_points(donor_landmarks), geometry.five_points(target_landmarks)
+        geometry.five_points(pair.donor_landmarks), geometry.five_points(points)
     )
-    wanted = geometry.transform_points(matrix, donor_landmarks)
+    wanted = geometry.transform_points(matrix, pair.donor_landmarks)
     moved = np.zeros_like(points)
     for part in (geometry.MOUTH, geometry.LEFT_EYE, geometry.RIGHT_EYE):
         # Only the part's own shape changes: where it sits belongs to the person.
-        shift = wanted[part] - wanted[part].mean(axis=0)
-        moved[part] = shift - (points[part] - points[part].mean(axis=0))
-    size = _face_size(target_landmarks)
-    longest = np.linalg.norm(moved, axis=1).max()
-    reach = rng.uniform(0.06, 0.13) * size
-    moved *= reach / max(longest, 1e-6)
-    field, weight = _field(points, moved, target.shape[:2], 0.09 * size)
-    rows, columns = np.indices(target.shape[:2], dtype=np.float32)
-    x, y = columns - field[..., 0], rows - field[..., 1]
-    image = cv2.remap(target, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
-    return Manipulated(np.where(weight[..., None] > 0, image, target), weight)
+        moved[part] = wanted[part] - wanted[part].mean(0) - (points[part] - points[part].mean(0))
+    longest = max(float(np.linalg.norm(moved, axis=1).max()), 1e-6)
+    reach = rng.uniform(0.05, 0.11) * (1.0 + push) * pair.size
+    field, mask = warps.displacement(points, moved * (reach / longest), pair.target.shape[:2])
+    image = warps.displace(pair.target, field)
+    return Manipulated(np.where(mask[..., None] > 0, image, pair.target), mask)
 
 
-_BY_NAME: dict[str, Manipulation] = {
-    "affine_swap": affine_swap,
-    "resynthesis": resynthesis,
-    "expression": expression,
-    "poisson_swap": poisson_swap,
-}
+def _manipulation(make: _Maker) -> Manipulation:
+    """The maker on whole pictures: on the face's part only, redrawn while hardly visible."""
 
-
-def _with_floor(manipulation: Manipulation) -> Manipulation:
-    """Draws the manipulation again while its result hardly differs from the target."""
-
-    def visible(target, target_landmarks, donor, donor_landmarks, rng) -> Manipulated:
-        best, most = None, -1.0
-        for _ in range(ATTEMPTS):
-            made = manipulation(target, target_landmarks, donor, donor_landmarks, rng)
-            seen = difference(target, made)
-            if seen > most:
-                best, most = made, seen
-            if most >= MIN_DIFFERENCE:
+    def manipulate(target, target_landmarks, donor, donor_landmarks, rng) -> Manipulated:
+        pair, (x0, y0, x1, y1) = warps.around_face(target, target_landmarks, donor, donor_landmarks)
+        seen = -1.0
+        for attempt in range(ATTEMPTS):
+            made = make(pair, rng, attempt / (ATTEMPTS - 1))
+            seen = difference(pair.target, made)
+            if seen >= MIN_DIFFERENCE:
                 break
-        return best
+        else:
+            raise DataError(
+                f"a manipulation changes its target by {seen:.1f} grey levels, at least "
+                f"{MIN_DIFFERENCE} are needed: target and donor are the same picture, or flat"
+            )
+        image, mask = target.copy(), np.zeros(target.shape[:2], np.float32)
+        image[y0:y1, x0:x1], mask[y0:y1, x0:x1] = made
+        return Manipulated(image, mask)
 
-    visible.__doc__ = manipulation.__doc__
-    return visible
+    manipulate.__doc__ = make.__doc__
+    return manipulate
 
 
-MANIPULATIONS: dict[str, Manipulation] = {n: _with_floor(f) for n, f in _BY_NAME.items()}
+# Called with target (H, W, 3) RGB uint8, its landmarks (68, 2), the donor and its landmarks, and a
+# generator. Raises DataError where the result cannot be told from the target.
+MANIPULATIONS: dict[str, Manipulation] = {
+    "affine_swap": _manipulation(_affine_swap),
+    "resynthesis": _manipulation(_resynthesis),
+    "expression": _manipulation(_expression),
+    "poisson_swap": _manipulation(_poisson_swap),
+}
 
 
 def difference(target: np.ndarray, made: Manipulated) -> float:
@@ -132,53 +122,43 @@ def difference(target: np.ndarray, made: Manipulated) -> float:
     return float(np.abs(made.image[inside].astype(np.int16) - target[inside]).mean())
 
 
-def _face_size(landmarks: np.ndarray) -> float:
-    return float(np.ptp(landmarks, axis=0).max())
+def _face_mask(pair: warps.Pair, rng: np.random.Generator, feather: float) -> np.ndarray:
+    """The face's hull up to somewhere on the forehead, its edge feathered inwards.
+
+    `feather` is in face sizes.
+    """
+    points = pair.target_landmarks
+    brows = points[geometry.BROWS].mean(axis=0)
+    lowered = brows + (geometry.forehead(points) - brows) * rng.uniform(0.25, 0.8)
+    hull = cv2.convexHull(np.concatenate([points, lowered]).astype(np.float32))[:, 0]
+    middle, width = hull.mean(axis=0), max(feather * pair.size, 0.75)
+    # Drawn in by the feather and never over the jaw line: what is outside the face stays.
+    drawn_in = middle + (hull - middle) * (1.0 - 2.0 * width / pair.size)
+    return masks.feather(masks.polygon(drawn_in, pair.target.shape[:2]), width)
 
 
-def _outline(landmarks: np.ndarray) -> np.ndarray:
-    """Landmarks and the forehead's points, (81, 2): what is warped."""
-    return np.concatenate([np.asarray(landmarks, np.float64), geometry.forehead(landmarks)])
+def _through_code(
+    face: np.ndarray, mask: np.ndarray, rng: np.random.Generator, push: float
+) -> np.ndarray:
+    """The face reduced to an autoencoder's resolution and restored."""
+    x, y, width, height = cv2.boundingRect((mask > 0).astype(np.uint8))
+    longest = max(width, height)
+    # An autoencoder of a fixed size loses more of a large face than of a small one.
+    least, most = CODE[0], max(CODE[1], min(0.55 * longest, 64.0))
+    scale = min(rng.uniform(least, most - push * (most - least)) / longest, 0.6)
+    small = (max(round(width * scale), 4), max(round(height * scale), 4))
+    part = face[y : y + height, x : x + width]
+    code = cv2.resize(part, small, interpolation=cv2.INTER_AREA)
+    restored = face.copy()
+    restored[y : y + height, x : x + width] = cv2.resize(
+        code, (width, height), interpolation=cv2.INTER_CUBIC
+    )
+    return restored
 
 
-def _warp(donor, donor_landmarks, target, target_landmarks) -> np.ndarray:
-    """The donor's face in the target's geometry, uint8; piecewise affine inside the hull."""
-    source, wanted = _outline(donor_landmarks), _outline(target_landmarks)
-    height, width = target.shape[:2]
-    triangles = spatial.Delaunay(wanted).simplices
-    index = np.full((height, width), -1, np.int32)
-    for number, corners in enumerate(triangles):
-        cv2.fillConvexPoly(index, np.rint(wanted[corners]).astype(np.int32), int(number))
-    ones = np.ones((len(triangles), 3, 1))
-    # Each triangle's affine map from target to donor: [x y 1] of three corners, solved at once.
-    lifted = np.concatenate([wanted[triangles], ones], axis=2)
-    matrices = np.linalg.solve(lifted + 1e-9 * np.eye(3), source[triangles]).astype(np.float32)
-    rows, columns = np.nonzero(index >= 0)
-    chosen = matrices[index[rows, columns]]
-    place = np.stack([columns, rows, np.ones_like(rows)], 1).astype(np.float32)
-    found = np.einsum("nk,nkd->nd", place, chosen)
-    x, y = np.zeros((2, height, width), np.float32)
-    x[rows, columns], y[rows, columns] = found.T
-    face = cv2.remap(donor, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
-    return np.where((index >= 0)[..., None], face, target)
-
-
-def _face_mask(target, landmarks, rng: np.random.Generator, feather: float) -> np.ndarray:
-    """The face's hull up to somewhere on the forehead, drawn in by the feather, then feathered."""
-    brows = np.asarray(landmarks, np.float64)[geometry.BROWS]
-    top = geometry.forehead(landmarks)
-    height = rng.uniform(0.15, 0.8)
-    middle = brows.mean(axis=0)
-    lowered = middle + (top - middle) * (height, height)
-    inside = np.concatenate([np.asarray(landmarks, np.float64), lowered]).astype(np.float32)
-    hull = masks.polygon(cv2.convexHull(inside)[:, 0], target.shape[:2])
-    radius = max(int(np.ceil(feather)), 1)
-    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
-    drawn_in = cv2.erode(hull, kernel)
-    return masks.feather(drawn_in, feather) * hull
-
-
-def _match_colours(face, target, mask: np.ndarray, strength: float) -> np.ndarray:
+def _match_colours(
+    face: np.ndarray, target: np.ndarray, mask: np.ndarray, strength: float
+) -> np.ndarray:
     """The face with mean and spread of each channel moved towards the target's inside the mask."""
     inside = mask > 0.5
     if not inside.any():
@@ -188,28 +168,3 @@ def _match_colours(face, target, mask: np.ndarray, strength: float) -> np.ndarra
     matched = (face.astype(np.float32) - own.mean(0)) * gain + wanted.mean(0)
     mixed = face + np.float32(strength) * (matched - face)
     return np.clip(np.rint(mixed), 0, 255).astype(np.uint8)
-
-
-def _field(
-    points: np.ndarray, moved: np.ndarray, size: tuple[int, int], spread: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """A smooth displacement (H, W, 2) through the moved points, and where it is felt, 0..1."""
-    strength = np.linalg.norm(moved, axis=1)
-    used = np.r_[geometry.MOUTH, geometry.LEFT_EYE, geometry.RIGHT_EYE]
-    low = np.maximum(np.floor(points[used].min(0) - 3 * spread), 0).astype(int)
-    high = np.ceil(points[used].max(0) + 3 * spread).astype(int) + 1
-    high = np.minimum(high, size[::-1])
-    x, y = np.meshgrid(np.arange(low[0], high[0]), np.arange(low[1], high[1]))
-    away = (x[..., None] - points[used, 0]) ** 2 + (y[..., None] - points[used, 1]) ** 2
-    near = np.exp(-away / (2 * spread**2)).astype(np.float32)
-    total = near.sum(-1, keepdims=True)
-    # Shepard's mean of the displacements, faded out where no moved point is near.
-    mean = near @ moved[used].astype(np.float32) / np.maximum(total, 1e-6)
-    fade = np.clip(near.max(-1) * 1.3 - 0.3, 0.0, 1.0)
-    field = np.zeros((*size, 2), np.float32)
-    field[low[1] : high[1], low[0] : high[0]] = mean * fade[..., None]
-    length = np.linalg.norm(field, axis=2)
-    weight = np.clip(length / max(0.25 * strength.max(), 1e-6), 0.0, 1.0).astype(np.float32)
-    # Displacements under a fiftieth of a pixel change nothing that remap would resolve.
-    weight[length < 0.02] = 0.0
-    return field, weight

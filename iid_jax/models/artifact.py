@@ -10,10 +10,11 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from iid_jax import boxes
+from iid_jax.models.initial import he_init
 from iid_jax.models.norm import BatchNorm
 
 ANCHORS_PER_CELL = 2
-MIN_SIDE = 6
 
 
 class Artifacts(NamedTuple):
@@ -55,7 +56,7 @@ class EndBlock(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        """Returns (B, 1, 1, width); a map under 3x3 is padded instead, so that something is left."""
+        """Returns (B, 1, 1, width); a 2x2 map (f = 6) is padded, or nothing would be left."""
         padding = 0 if min(x.shape[1:3]) >= 3 else 1
         y = nn.relu(_conv(self.width, 3, self.dtype, "conv1", padding)(x))
         y = _conv(self.width, 1, self.dtype, "conv2")(y)
@@ -75,8 +76,8 @@ class ArtifactDetection(nn.Module):
 
         The maps' sides are f, f - 2, f - 4 and 1.
         """
-        if min(x.shape[1:3]) < MIN_SIDE:
-            raise ValueError(f"the ADM needs a map of {MIN_SIDE}x{MIN_SIDE} or more, got {x.shape}")
+        if min(x.shape[1:3]) < boxes.MIN_SIDE:
+            raise ValueError(f"the ADM needs maps of side {boxes.MIN_SIDE} or more, got {x.shape}")
         channels = x.shape[-1]
         width = self.width or channels
         maps = {}
@@ -86,7 +87,7 @@ class ArtifactDetection(nn.Module):
         maps["artifact3"] = EndBlock(width, self.dtype, name="end")(x)
         vector = maps["artifact3"][:, 0, 0]
         if width != channels:
-            vector = nn.Dense(channels, dtype=self.dtype, name="widen")(vector)
+            vector = nn.Dense(channels, dtype=self.dtype, kernel_init=he_init, name="widen")(vector)
         deltas = self._heads(maps, "box", 4)
         return Artifacts(vector, deltas, self._heads(maps, "score", 2), maps)
 
@@ -105,4 +106,12 @@ def _conv(
     width: int, kernel: int, dtype: Any, name: str, padding: int = 0, bias: bool = True
 ) -> nn.Conv:
     sides = [(padding, padding), (padding, padding)]
-    return nn.Conv(width, (kernel, kernel), padding=sides, use_bias=bias, dtype=dtype, name=name)
+    return nn.Conv(
+        width,
+        (kernel, kernel),
+        padding=sides,
+        use_bias=bias,
+        dtype=dtype,
+        kernel_init=he_init,
+        name=name,
+    )

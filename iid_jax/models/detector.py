@@ -1,6 +1,5 @@
 """The detector: a backbone, the ADM or none, and the real/fake classifier."""
 
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import flax.linen as nn
@@ -11,9 +10,11 @@ import numpy as np
 from iid_jax import boxes
 from iid_jax.config import ModelConfig
 from iid_jax.errors import UsageError
-from iid_jax.models.artifact import MIN_SIDE, ArtifactDetection
+from iid_jax.models.artifact import ArtifactDetection
+from iid_jax.models.initial import he_init
 from iid_jax.models.input_spec import InputSpec
 from iid_jax.models.registry import create
+from iid_jax.models.xla import compute_dtype
 
 
 class Outputs(NamedTuple):
@@ -58,7 +59,7 @@ class Detector(nn.Module):
             vector = found.vector.astype(wide)
             embedding = embedding + vector
             features = {**features, **found.maps, "artifact": vector}
-        logits = nn.Dense(2, dtype=wide, name="classifier")(embedding)
+        logits = nn.Dense(2, dtype=wide, kernel_init=he_init, name="classifier")(embedding)
         return Outputs(logits, deltas, box_logits, {**features, "embedding": embedding})
 
 
@@ -84,37 +85,12 @@ def feature_side(config: ModelConfig) -> int:
         that the two can be compared).
     """
     stride = create(config.backbone).stride
+    least = boxes.MIN_SIDE
     side, rest = divmod(config.canvas, stride)
-    if side >= MIN_SIDE and rest == 0:
+    if side >= least and rest == 0:
         return side
-    fits = max(MIN_SIDE, round(config.canvas / stride)) * stride
+    nearest = max(least, round(config.canvas / stride)) * stride
     raise UsageError(
-        f"config.model.canvas must be a multiple of {stride} px, at least {MIN_SIDE * stride}, "
-        f"for {config.backbone}, got {config.canvas} (nearest: {fits})"
+        f"config.model.canvas must be a multiple of {stride} px, at least {least * stride}, "
+        f"for {config.backbone}, got {config.canvas} (nearest: {nearest})"
     )
-
-
-def compute_dtype(name: str) -> Any:
-    """Returns the type to compute in: float32, bfloat16, or for "auto" what the device is good at.
-
-    "auto" is bfloat16 on TPU, GPU and CPUs with AVX512-BF16, float32 elsewhere.
-    """
-    if name != "auto":
-        return jnp.dtype(name)
-    fast = jax.default_backend() != "cpu" or _cpu_has_bfloat16()
-    return jnp.dtype(jnp.bfloat16 if fast else jnp.float32)
-
-
-def _cpu_has_bfloat16() -> bool:
-    cpuinfo = Path("/proc/cpuinfo")
-    return cpuinfo.exists() and "avx512_bf16" in cpuinfo.read_text()
-
-
-def initialise(module: nn.Module, spec: InputSpec, seed: int) -> dict[str, Any]:
-    """Returns fresh variables {"params", "batch_stats"}, float32, on the default device.
-
-    Jitted with the `rbg` generator: eager initialisation of a large model takes half a minute on
-    CPU. The same seed gives the same values on one kind of device, whatever the sharding later.
-    """
-    images = jnp.zeros((1, spec.size, spec.size, 3))
-    return jax.jit(module.init)(jax.random.key(seed, impl="rbg"), images)

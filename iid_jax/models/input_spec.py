@@ -18,7 +18,8 @@ class InputSpec:
     """Side of the square canvas in pixels, channel order, normalisation and the face on it.
 
     `mean` and `std` are in grey levels (0 to 255), in the order of `channels`; `face_width` is
-    in pixels of the canvas and `scale` what it is multiplied by, as in `geometry.alignment`.
+    in pixels of the canvas (0: the published share of it, 80 of 224) and `scale` what it is
+    multiplied by, as in `geometry.alignment`.
     """
 
     size: int

@@ -1,6 +1,5 @@
 """Batch normalisation as the reference has it, and fast on CPUs."""
 
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -20,13 +19,12 @@ class BatchNorm(nn.Module):
 
     momentum: float = 0.9
     epsilon: float = 1e-5
-    scale_init: Callable[..., jax.Array] = nn.initializers.ones
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool) -> jax.Array:
         """Returns x (B, ..., C) normalised, in x's type; with `train` updates `batch_stats`."""
         channels = (x.shape[-1],)
-        scale = self.param("scale", self.scale_init, channels, jnp.float32)
+        scale = self.param("scale", nn.initializers.ones, channels, jnp.float32)
         bias = self.param("bias", nn.initializers.zeros, channels, jnp.float32)
         running_mean = self.variable("batch_stats", "mean", jnp.zeros, channels, jnp.float32)
         running_var = self.variable("batch_stats", "var", jnp.ones, channels, jnp.float32)

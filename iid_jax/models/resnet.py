@@ -8,10 +8,9 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from iid_jax.models.initial import he_init
 from iid_jax.models.norm import BatchNorm
 from iid_jax.models.registry import register
-
-he_init = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
 
 
 def _conv(width: int, kernel: int, stride: int, dtype: Any, name: str) -> nn.Conv:
@@ -44,7 +43,7 @@ class BasicBlock(nn.Module):
         y = _conv(self.width, 3, self.stride, self.dtype, "conv1")(x)
         y = nn.relu(self.norm(name="bn1")(y, train))
         y = _conv(self.width, 3, 1, self.dtype, "conv2")(y)
-        y = self.norm(name="bn2", scale_init=nn.initializers.zeros)(y, train)
+        y = self.norm(name="bn2")(y, train)
         return nn.relu(y + _shortcut(self, x, y.shape[-1], train))
 
 
@@ -65,7 +64,7 @@ class Bottleneck(nn.Module):
         y = _conv(self.width, 3, self.stride, self.dtype, "conv2")(y)
         y = nn.relu(self.norm(name="bn2")(y, train))
         y = _conv(self.width * self.expansion, 1, 1, self.dtype, "conv3")(y)
-        y = self.norm(name="bn3", scale_init=nn.initializers.zeros)(y, train)
+        y = self.norm(name="bn3")(y, train)
         return nn.relu(y + _shortcut(self, x, y.shape[-1], train))
 
 
@@ -146,10 +145,10 @@ register(
 register(
     "resnet_small",
     ResNet,
-    parameters=691_056,
+    parameters=598_288,
     canvas=112,
     source="our own: the ResNet that two CPU cores train in minutes; dense 3x3 convolutions only",
-    blocks=(2, 2, 2),
+    blocks=(1, 1, 2),
     widths=(32, 64, 128),
     stem_width=16,
     pooled_stem=False,

@@ -1,10 +1,13 @@
 """Where things lie: a mesh of `data` x `fsdp` devices, batches split over both, state over fsdp."""
 
+import contextlib
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import jax
 import numpy as np
+from jax.experimental import multihost_utils
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from iid_jax.errors import UsageError
@@ -12,35 +15,77 @@ from iid_jax.errors import UsageError
 DATA, FSDP = "data", "fsdp"
 # Splitting smaller arrays costs more in messages than it saves in memory.
 SMALLEST_SPLIT = 2**14
+SMALLEST_SHARE = 8
 
 
-def use_cpu_cores(batch_size: int) -> None:
-    """Makes one CPU device per core, as far as they divide the batch; before JAX is first used.
+def start(batch_size: int) -> None:
+    """Settles what JAX must be told before it is first used; `batch_size` is the global one.
+
+    * The persistent compilation cache: JAX_COMPILATION_CACHE_DIR, or ~/.cache/iid_jax/xla.
+    * The other processes of the run, where IID_COORDINATOR=host:port, IID_PROCESSES and
+      IID_PROCESS (or IID_COORDINATOR=auto on a cluster that JAX knows) name them.
+    * One CPU device per core, see `cpu_devices`.
+
+    Raises:
+      UsageError: IID_PROCESSES or IID_PROCESS is missing or no number.
+    """
+    if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+        folder = os.path.join(os.path.expanduser("~"), ".cache", "iid_jax", "xla")
+        jax.config.update("jax_compilation_cache_dir", folder)
+    coordinator = os.environ.get("IID_COORDINATOR")
+    # JAX keeps the devices that it has once it was used: in a notebook these are as good.
+    with contextlib.suppress(RuntimeError):
+        if "xla_force_host_platform_device_count" not in os.environ.get("XLA_FLAGS", ""):
+            count = 1 if coordinator else cpu_devices(batch_size, _cores())
+            jax.config.update("jax_num_cpu_devices", count)
+    if coordinator and not jax.distributed.is_initialized():
+        _join(coordinator)
+
+
+def cpu_devices(batch_size: int, cores: int) -> int:
+    """Returns how many CPU devices to make: one per core, as far as they divide the batch.
 
     XLA runs much of a small network's step on one thread; split over two devices the step takes
-    half as long. Nothing changes where a device count is given or an accelerator is used.
+    half as long. Each device gets `SMALLEST_SHARE` images at least.
     """
-    if "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", ""):
+    most = max(1, min(cores, batch_size // SMALLEST_SHARE))
+    return max(n for n in range(1, most + 1) if batch_size % n == 0)
+
+
+def _join(coordinator: str) -> None:
+    if coordinator == "auto":
+        jax.distributed.initialize()
         return
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    count = max(n for n in range(1, (cores or 1) + 1) if batch_size % n == 0)
-    jax.config.update("jax_num_cpu_devices", count)
+    count, index = (os.environ.get(name, "") for name in ("IID_PROCESSES", "IID_PROCESS"))
+    if not (count.isdigit() and index.isdigit() and int(index) < int(count)):
+        raise UsageError(
+            f"IID_COORDINATOR={coordinator} needs IID_PROCESSES (how many) and IID_PROCESS "
+            f"(which, from 0), got {count!r} and {index!r}"
+        )
+    jax.distributed.initialize(coordinator, int(count), int(index))
 
 
-def make_mesh(batch_size: int, fsdp: int = 1) -> Mesh:
-    """Returns the mesh of all devices, `fsdp` of them sharing parameters.
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def make_mesh(batch_size: int, fsdp: int = 1, devices: Sequence[jax.Device] | None = None) -> Mesh:
+    """Returns the mesh of all devices (or of `devices`), `fsdp` of them sharing parameters.
 
     Raises:
       UsageError: the devices cannot be divided so, or do not divide the batch.
     """
-    devices = jax.device_count()
-    if devices % fsdp:
-        raise UsageError(f"config.train.fsdp={fsdp} does not divide the {devices} devices")
-    if batch_size % devices:
+    count = len(devices or jax.devices())
+    if count % fsdp:
+        raise UsageError(f"config.train.fsdp={fsdp} does not divide the {count} devices")
+    if batch_size % count:
         raise UsageError(
-            f"config.train.batch_size={batch_size} is not a multiple of the {devices} devices"
+            f"config.train.batch_size={batch_size} is not a multiple of the {count} devices"
         )
-    return jax.make_mesh((devices // fsdp, fsdp), (DATA, FSDP), axis_types=(AxisType.Auto,) * 2)
+    kinds = (AxisType.Auto, AxisType.Auto)
+    return jax.make_mesh((count // fsdp, fsdp), (DATA, FSDP), kinds, devices=devices)
 
 
 def batch_sharding(mesh: Mesh) -> NamedSharding:
@@ -70,8 +115,27 @@ def to_devices(batch: dict[str, np.ndarray], sharding: NamedSharding) -> dict[st
     }
 
 
-def cache_compilations() -> None:
-    """Keeps compiled programs between runs, in JAX_COMPILATION_CACHE_DIR or ~/.cache/iid_jax."""
-    if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
-        folder = os.path.join(os.path.expanduser("~"), ".cache", "iid_jax", "xla")
-        jax.config.update("jax_compilation_cache_dir", folder)
+def place(tree: Any, shardings: Any) -> Any:
+    """Returns host or single-device arrays, the same in every process, laid out on the mesh."""
+
+    def lay(leaf: Any, sharding: NamedSharding) -> jax.Array:
+        values = np.asarray(leaf)
+        return jax.make_array_from_callback(values.shape, sharding, lambda part: values[part])
+
+    return jax.tree.map(lay, tree, shardings)
+
+
+def fetch(tree: Any) -> Any:
+    """Returns what this process alone can compute with: the arrays themselves, or NumPy copies.
+
+    Copies are needed only where other processes hold a part.
+    """
+    if jax.process_count() == 1:
+        return tree
+    return multihost_utils.process_allgather(tree, tiled=True)
+
+
+def meet(name: str) -> None:
+    """Waits until every process of the run is here."""
+    if jax.process_count() > 1:
+        multihost_utils.sync_global_devices(name)

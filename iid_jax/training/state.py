@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import optax
 from jax.sharding import Mesh
 
-from iid_jax.models import detector
+from iid_jax.models.initial import initialise
 from iid_jax.training import sharding
 
 
@@ -26,9 +26,11 @@ class State(flax.struct.PyTreeNode):
         return {"params": self.params, "batch_stats": self.batch_stats}
 
 
-def create(module: Any, spec: Any, tx: optax.GradientTransformation, seed: int, mesh: Mesh) -> State:
+def create(
+    module: Any, spec: Any, tx: optax.GradientTransformation, seed: int, mesh: Mesh
+) -> State:
     """Returns the state at step 0, laid out on the mesh; the same for any number of devices."""
-    variables = detector.initialise(module, spec, seed)
+    variables = initialise(module, spec, seed)
     params = variables["params"]
     state = State(
         step=jnp.zeros((), jnp.int32),
@@ -36,4 +38,4 @@ def create(module: Any, spec: Any, tx: optax.GradientTransformation, seed: int, 
         batch_stats=variables["batch_stats"],
         opt_state=tx.init(params),
     )
-    return jax.device_put(state, sharding.state_sharding(state, mesh))
+    return sharding.place(state, sharding.state_sharding(state, mesh))

@@ -11,6 +11,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from iid_jax import boxes, losses
 from iid_jax.config import LossConfig
+from iid_jax.models.xla import compiler_options
 from iid_jax.training import sharding
 from iid_jax.training.state import State
 
@@ -83,7 +84,7 @@ def make_step(
             batch_stats=batch_stats,
             opt_state=opt_state,
         )
-        return state, {**terms, "grad_norm": optax.global_norm(grads)}
+        return state, {**terms, "grad_norm": optax.tree.norm(grads)}
 
     placed = sharding.state_sharding(state, mesh)
     everywhere = NamedSharding(mesh, PartitionSpec())
@@ -92,4 +93,5 @@ def make_step(
         in_shardings=(placed, sharding.batch_sharding(mesh)),
         out_shardings=(placed, everywhere),
         donate_argnums=0,
+        compiler_options=compiler_options(),
     )

@@ -145,7 +145,7 @@ def catalog(records):
     return MemoryCatalog(records)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_catalog(records):
     """Makes catalogs of some records: `make_catalog(keep=lambda record: ..., broken=rows)`."""
 
@@ -176,7 +176,7 @@ def detect(detector):
     return function.bind(detector.variables)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def without_artifacts(detector):
     """The plain classifier: the same detector without an ADM."""
     values = {**vars(detector), "anchors": None}
@@ -184,7 +184,7 @@ def without_artifacts(detector):
 
 
 @pytest.fixture
-def break_image(records):
+def break_image():
     """Returns a copy of a record whose image bytes were damaged after they were written."""
 
     def damage(record):

@@ -1,4 +1,4 @@
-"""Every record is scored once, in order, by the detector that was given; failures keep their line."""
+"""Every record is scored once, in order; one that cannot be scored keeps its line."""
 
 import os
 import subprocess
@@ -11,7 +11,7 @@ from iid_jax import boxes
 from iid_jax.data import canvas
 from iid_jax.errors import DataError
 from iid_jax.evaluation import score as scoring
-from iid_jax.evaluation.score import DetectorFunction, Detections, detect_all, score
+from iid_jax.evaluation.score import Detections, DetectorFunction, detect_all, score
 from iid_jax.models import InputSpec
 
 SPEC = InputSpec(112)
@@ -33,7 +33,7 @@ def test_every_record_has_one_line_in_the_order_of_record_names(catalog, detect)
     assert scored.table["label"].tolist() == catalog.columns["label"][scored.rows].tolist()
 
 
-@pytest.mark.parametrize("batch_size", [1, 7, 64])
+@pytest.mark.parametrize("batch_size", [7, 16])
 def test_logit_is_fake_minus_real_whatever_the_batch_size(catalog, detector, detect, batch_size):
     rows = catalog.select("test")[:9]
     scored = score(detect, catalog, rows, SPEC, batch_size, quiet=True)
@@ -44,10 +44,10 @@ def test_logit_is_fake_minus_real_whatever_the_batch_size(catalog, detector, det
 
 
 def test_unreadable_records_keep_their_line_without_a_score(make_catalog, detect):
-    catalog = make_catalog(broken=[40, 41])
+    catalog = make_catalog(broken=[70, 71])
     whole = score(detect, make_catalog(), catalog.select("test"), SPEC, 16, quiet=True)
     scored = score(detect, catalog, catalog.select("test"), SPEC, 16, quiet=True)
-    lost = np.isin(scored.rows, [40, 41])
+    lost = np.isin(scored.rows, [70, 71])
     assert len(scored.table) == len(whole.table) and lost.sum() == 2
     assert scored.table.failures() == {"unreadable": 2}
     assert np.isnan(scored.table["score"][lost]).all()

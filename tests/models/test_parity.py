@@ -1,0 +1,173 @@
+"""Backbones and the whole detector against the reference PyTorch implementation (golden/model_*).
+
+The golden outputs are the reference's float64 run on float32 weights and the uint8 input as it
+is. The float32 tolerance is what the reference's own float32 run drifts by (golden/README: 4e-5
+in training mode), with room.
+"""
+
+import contextlib
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from iid_jax import losses, models
+from iid_jax.models import weights
+from iid_jax.models.detector import Detector
+
+TOLERANCE = {"float64": 1e-5, "float32": 1e-4}
+TAPS = {"maxpool": "stem", "layer1": "stage1", "layer2": "stage2", "layer3": "stage3"}
+MAP_STEP, TRAIN_MAP_STEP = 8, 16
+BETA = 0.1
+long = pytest.mark.long
+BACKBONES = [
+    ("resnet18", "float64"),
+    pytest.param("resnet34", "float64", marks=long),
+    pytest.param("resnet50", "float64", marks=long),
+    pytest.param("resnet50", "float32", marks=long),
+]
+
+
+@contextlib.contextmanager
+def precision(name):
+    with jax.enable_x64(name == "float64"):
+        yield jnp.dtype(name)
+
+
+def loaded(model, dtype):
+    variables = weights.from_torch(model.tensors)
+    images = jnp.asarray(model.images, dtype)
+    return jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype), variables), images
+
+
+def evaluated(module, variables, images):
+    return jax.jit(module.apply)(variables, images[:2])
+
+
+def trained(module, variables, images):
+    def forward(v, x):
+        return module.apply(v, x, train=True, mutable=["batch_stats"])
+
+    return jax.jit(forward)(variables, images)
+
+
+def torch_order(maps):
+    return np.asarray(maps).transpose(0, 3, 1, 2)
+
+
+def sampled(array, count):
+    flat = np.asarray(array).ravel()
+    return flat[np.linspace(0, flat.size - 1, min(count, flat.size)).astype(np.int64)]
+
+
+def assert_close(found, expected, tolerance):
+    """Agreement relative to the largest value."""
+    assert found.shape == expected.shape
+    error = np.abs(np.asarray(found, np.float64) - expected).max() / np.abs(expected).max()
+    assert error < tolerance
+
+
+def assert_taps_close(features, expected, tolerance):
+    for row, torch_name in zip(
+        expected["eval_tap_sample_f64"], expected["eval_tap_names"], strict=True
+    ):
+        if name := TAPS.get(str(torch_name)):
+            assert_close(sampled(torch_order(features[name]), row.size), row, tolerance)
+
+
+def assert_running_statistics_close(batch_stats, expected, tolerance, prefix=""):
+    for number, name in enumerate(expected["train_bn_names"]):
+        for leaf in ("mean", "var"):
+            path = weights.flax_path(f"{prefix}{name}.running_{leaf}", 1)
+            node = batch_stats
+            for key in path[2:] if prefix else path[1:]:
+                node = node[key]
+            assert_close(node, expected[f"train_bn{number}_{leaf}_f64"], tolerance)
+
+
+@pytest.mark.parametrize(("backbone", "dtype"), BACKBONES)
+def test_a_backbone_gives_the_references_features_and_statistics(backbone, dtype, golden_model):
+    model = golden_model(f"backbone_{backbone}")
+    expected, tolerance = model.expected, TOLERANCE[dtype]
+    with precision(dtype) as kind:
+        module = models.create(backbone, dtype=kind)
+        variables, images = loaded(model, kind)
+        maps, features = evaluated(module, variables, images)
+        (train_maps, _), updated = trained(module, variables, images)
+    assert_close(torch_order(maps)[:, ::MAP_STEP], expected["eval_feat_sample_f64"], tolerance)
+    assert_taps_close(features, expected, tolerance)
+    train_sample = torch_order(train_maps)[:, ::TRAIN_MAP_STEP]
+    assert_close(train_sample, expected["train_feat_sample_f64"], tolerance)
+    assert_running_statistics_close(
+        updated["batch_stats"], expected, tolerance, prefix="base_model."
+    )
+
+
+@pytest.mark.parametrize("dtype", ["float64", pytest.param("float32", marks=long)])
+def test_the_detector_gives_the_references_outputs_and_statistics(dtype, golden_model):
+    model = golden_model("caddm_resnet34")
+    expected, tolerance = model.expected, TOLERANCE[dtype]
+    with precision(dtype) as kind:
+        module = Detector("resnet34", dtype=kind)
+        variables, images = loaded(model, kind)
+        found = evaluated(module, variables, images)
+        trained_outputs, updated = trained(module, variables, images)
+    assert_taps_close(found.features, expected, tolerance)
+    assert_close(found.features["global"], expected["eval_global_f64"], tolerance)
+    assert_close(found.features["artifact"], expected["eval_adm_final_f64"], tolerance)
+    for mode, outputs in (("eval", found), ("train", trained_outputs)):
+        assert_close(outputs.deltas, expected[f"{mode}_loc_f64"], tolerance)
+        assert_close(outputs.box_logits, expected[f"{mode}_conf_f64"], tolerance)
+        assert_close(outputs.logits, expected[f"{mode}_logits_f64"], tolerance)
+    assert_running_statistics_close(updated["batch_stats"], expected, tolerance)
+
+
+def test_the_detector_in_float32_gives_the_references_outputs(golden_model):
+    model = golden_model("caddm_resnet34")
+    variables, images = loaded(model, jnp.float32)
+    found = evaluated(Detector("resnet34"), variables, images)
+    assert_close(found.deltas, model.expected["eval_loc_f64"], TOLERANCE["float32"])
+    assert_close(found.box_logits, model.expected["eval_conf_f64"], TOLERANCE["float32"])
+    assert_close(found.logits, model.expected["eval_logits_f64"], TOLERANCE["float32"])
+
+
+def reference_loss(module, params, batch_stats, images, batch):
+    """The reference's training loss: cross entropy and 0.1 of the multibox loss."""
+    variables = {"params": params, "batch_stats": batch_stats}
+    outputs, _ = module.apply(variables, images, train=True, mutable=["batch_stats"])
+    positive = jnp.asarray(batch["batch_conf_t"] > 0)
+    box_loss = losses.multibox(
+        outputs.deltas,
+        outputs.box_logits,
+        jnp.asarray(batch["batch_loc_t"], images.dtype),
+        positive,
+        jnp.zeros_like(positive),
+        min_negatives=0,
+    )
+    labels = jnp.asarray(batch["batch_labels"])
+    return losses.cross_entropy(outputs.logits, labels) + BETA * box_loss.total
+
+
+@pytest.mark.long
+def test_the_gradients_of_the_training_loss_are_the_references(golden_model):
+    model = golden_model("caddm_resnet34")
+    expected = model.expected
+    with precision("float64") as kind:
+        module = Detector("resnet34", dtype=kind)
+        variables, images = loaded(model, kind)
+
+        def loss(params, stats, images):
+            return reference_loss(module, params, stats, images, expected)
+
+        step = jax.jit(jax.value_and_grad(loss))
+        value, gradients = step(variables["params"], variables["batch_stats"], images)
+    np.testing.assert_allclose(value, expected["losses_ce_l_c_total_f64"][0, -1], rtol=1e-5)
+    shapes = {name: array.ndim for name, array in model.tensors.items()}
+    for number, name in enumerate(expected["track_names"]):
+        node = gradients
+        for key in weights.flax_path(str(name), shapes[str(name)])[1:]:
+            node = node[key]
+        layout = (3, 2, 0, 1) if node.ndim == 4 else tuple(reversed(range(node.ndim)))
+        row = expected[f"grad{number}_preclip_f64"]
+        assert_close(sampled(np.asarray(node).transpose(layout), 256), row, 1e-5)

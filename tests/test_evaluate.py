@@ -1,0 +1,162 @@
+"""The verb `evaluate`: its flags, its exit codes, and what it hands on."""
+
+import json
+from types import SimpleNamespace
+
+import jax.numpy as jnp
+import pytest
+
+from iid_jax import checkpoint, evaluate, main
+from iid_jax.config import Config, EvalConfig
+from iid_jax.errors import UsageError
+from iid_jax.evaluation import report, summary
+from iid_jax.models import InputSpec
+from iid_jax.models.detector import Outputs
+
+CONFIG = Config(eval=EvalConfig(bootstrap=20))
+HEADER = (
+    "record,data,split,video_id,frame,face,method,identity,source_identity,label,score,logit,status"
+)
+SCORES = f"""{HEADER}
+d/c:m/a_b#0#0,d/c,test,m/a_b,0,0,m,a,b,1,0.9,2,ok
+d/c:m/b_a#0#0,d/c,test,m/b_a,0,0,m,b,a,1,0.3,-1,ok
+d/c:original/a#0#0,d/c,test,original/a,0,0,original,a,,0,0.2,-1.5,ok
+d/c:original/b#0#0,d/c,test,original/b,0,0,original,b,,0,0.4,-0.5,ok
+"""
+
+
+@pytest.fixture
+def scores(tmp_path, monkeypatch):
+    """A scores file of two people; fewer bootstrap draws than usual."""
+    monkeypatch.setattr(report, "EvalConfig", lambda: EvalConfig(bootstrap=20))
+    path = tmp_path / "scores" / "d.c.test.csv"
+    path.parent.mkdir()
+    path.write_text(SCORES, encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def workdir(tmp_path, monkeypatch):
+    """A run whose detector calls bright pictures fake."""
+
+    def apply(variables, images):
+        level = images.mean((1, 2, 3))
+        return Outputs(jnp.stack([-level, level], -1), None, None, {})
+
+    loaded = SimpleNamespace(
+        module=SimpleNamespace(apply=apply),
+        variables={},
+        input_spec=InputSpec(112),
+        anchors=None,
+        config=CONFIG,
+        step=1,
+    )
+    monkeypatch.setattr(checkpoint, "load_detector", lambda path: loaded)
+    folder = tmp_path / "run"
+    (folder / "checkpoints" / "1").mkdir(parents=True)
+    (folder / "config.json").write_text("{}", encoding="utf-8")
+    return folder
+
+
+def run(*argv):
+    return main.main(["evaluate", *(str(word) for word in argv)])
+
+
+def read(path):
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("practice_faces", [("practice_faces/default", "test")]),
+        ("a/b", [("a/b", "test")]),
+        ("a:val,b/c:probe", [("a/default", "val"), ("b/c", "probe")]),
+        ("a:val,a:test", [("a/default", "val"), ("a/default", "test")]),
+    ],
+)
+def test_data_is_name_config_and_split(text, expected):
+    assert evaluate.parse_data(text) == expected
+
+
+@pytest.mark.parametrize("text", ["", "a,", ":test", "a:", "a/", "/b", "a,a/default:test"])
+def test_data_that_names_nothing_or_twice_is_refused(text):
+    with pytest.raises(UsageError, match="--data"):
+        evaluate.parse_data(text)
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        ([], "either --checkpoint or --from_scores"),
+        (["--checkpoint=a", "--from_scores=b"], "either --checkpoint or --from_scores"),
+        (["--from_scores=b"], "needs --out"),
+        (["--from_scores=b", "--out=c", "--data=d"], "--data goes with --checkpoint"),
+        (["--checkpoint=a", "--seed=1"], "--seed goes with --from_scores"),
+        (["--checkpoint=a", "--config.seed=1"], "--config.seed"),
+        (["--checkpoint=a", "--data=x:"], "--data"),
+        (["--chekpoint=a"], "did you mean '--checkpoint'?"),
+    ],
+)
+def test_wrong_usage_ends_with_2_and_one_line(argv, message, capsys):
+    assert run(*argv) == 2
+    error = capsys.readouterr().err
+    assert message in error and error.count("\n") == 1
+
+
+def test_from_scores_measures_a_file_without_detector_or_data(scores, tmp_path, capsys):
+    assert run(f"--from_scores={scores}", f"--out={tmp_path / 'out'}") == 0
+    made = read(tmp_path / "out" / "summary.json")
+    (auc,) = [r["value"] for r in made["results"] if r["metric"] == "video_auc"
+              and r["method"] == "all"]  # fmt: skip
+    assert auc == 0.75
+    assert made["command"].startswith("python -m iid_jax.main evaluate --from_scores=")
+    out = capsys.readouterr().out
+    assert "video AUC 0.750" in out and "report.html" in out
+
+
+def test_records_without_a_score_end_with_3(scores, tmp_path, capsys):
+    line = "d/c:original/c#0#0,d/c,test,original/c,0,0,original,c,,0,,,unreadable\n"
+    scores.write_text(SCORES + line, encoding="utf-8")
+    assert run(f"--from_scores={scores}", f"--out={tmp_path / 'out'}") == 3
+    assert "1 records have no score" in capsys.readouterr().out
+
+
+def test_missing_scores_file_ends_with_4(tmp_path, capsys):
+    assert run(f"--from_scores={tmp_path / 'no.csv'}", f"--out={tmp_path / 'out'}") == 4
+    assert "no.csv" in capsys.readouterr().err
+
+
+def test_missing_data_set_ends_with_4_and_the_command_that_makes_it(workdir, tmp_path, capsys):
+    assert run(f"--checkpoint={workdir}", "--data=nothing", f"--data_dir={tmp_path}") == 4
+    error = capsys.readouterr().err
+    assert "prepare --dataset=nothing/default" in error and error.count("\n") == 1
+    assert sorted(path.name for path in workdir.iterdir()) == ["checkpoints", "config.json"]
+
+
+def test_missing_checkpoint_ends_with_4(tmp_path, capsys):
+    assert run(f"--checkpoint={tmp_path / 'gone'}", f"--data_dir={tmp_path}") == 4
+    assert "no checkpoint" in capsys.readouterr().err
+
+
+def test_detector_is_scored_on_its_own_data_and_nothing_of_the_run_is_overwritten(
+    workdir, practice_dir, capsys
+):
+    before = summary.build("the training command", 0, CONFIG, {}, [], {"steps": 7})
+    summary.write(workdir, before)
+    assert run(f"--checkpoint={workdir}", f"--data_dir={practice_dir}", "--quiet") == 0
+    out = workdir / "evaluations" / "practice_faces.default.test"
+    assert (out / "scores" / "practice_faces.default.test.csv").exists()
+    assert (out / "scores" / "practice_faces.default.probe.csv").exists()
+    made = read(out / "summary.json")
+    assert made["train"]["steps"] == 7
+    assert made["data"]["practice_faces/default"]["landmarker"]
+    assert read(workdir / "summary.json") == before
+    page = (out / report.REPORT).read_text(encoding="utf-8")
+    assert str(workdir) not in page and str(practice_dir) not in page
+    assert "video AUC" in capsys.readouterr().out
+
+
+def test_step_folder_belongs_to_the_run_around_it(workdir):
+    assert evaluate._workdir(workdir / "checkpoints" / "1") == workdir
+    assert evaluate._workdir(workdir) == workdir

@@ -1,0 +1,68 @@
+"""Where arrays lie; the same numbers whatever the devices."""
+
+import json
+
+import jax
+import numpy as np
+import pytest
+
+from iid_jax.errors import UsageError
+from iid_jax.training import sharding
+
+
+@pytest.fixture(scope="module")
+def on_devices(start):
+    """What devices_program.py prints, run with 8 CPU devices."""
+    flags = "--xla_force_host_platform_device_count=8"
+    process = start("devices_program.py", XLA_FLAGS=flags)
+    out, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
+    return json.loads(out)
+
+
+@pytest.mark.parametrize("layout", ["8", "4x2"])
+def test_losses_are_the_same_on_one_and_on_eight_devices(on_devices, layout):
+    assert len(set(on_devices["1"]["losses"])) == 3
+    np.testing.assert_allclose(on_devices[layout]["losses"], on_devices["1"]["losses"], rtol=2e-4)
+
+
+def test_fsdp_splits_large_arrays_and_nothing_else_does(on_devices):
+    assert on_devices["1"]["split"] == on_devices["8"]["split"] == 0
+    assert on_devices["4x2"]["split"] > 0
+
+
+def test_the_largest_axis_that_divides_is_split():
+    mesh = jax.sharding.AbstractMesh((2, 4), (sharding.DATA, sharding.FSDP))
+    leaves = {
+        "wide": np.zeros((3, 3, 128, 256)),
+        "odd": np.zeros((3, 3, 128, 257)),
+        "none": np.zeros((129, 257)),
+        "small": np.zeros((8,)),
+    }
+    found = {name: tuple(s.spec) for name, s in sharding.state_sharding(leaves, mesh).items()}
+    assert found == {
+        "wide": (None, None, None, sharding.FSDP),
+        "odd": (None, None, sharding.FSDP, None),
+        "none": (None, None),
+        "small": (None,),
+    }
+
+
+@pytest.mark.parametrize(
+    ("batch", "cores", "expected"), [(64, 2, 2), (64, 3, 2), (64, 64, 8), (16, 8, 2), (2, 8, 1)]
+)
+def test_cpu_devices_divide_the_batch_and_get_eight_images_at_least(batch, cores, expected):
+    assert sharding.cpu_devices(batch, cores) == expected
+
+
+def test_devices_that_fsdp_does_not_divide_are_refused():
+    with pytest.raises(UsageError, match=r"config.train.fsdp=2 does not divide the 1 devices"):
+        sharding.make_mesh(8, 2, jax.devices()[:1])
+
+
+def test_a_run_of_several_processes_says_what_is_missing(monkeypatch):
+    monkeypatch.setenv("IID_COORDINATOR", "localhost:1")
+    monkeypatch.setenv("IID_PROCESSES", "2")
+    monkeypatch.delenv("IID_PROCESS", raising=False)
+    with pytest.raises(UsageError, match="IID_PROCESS "):
+        sharding.start(8)
