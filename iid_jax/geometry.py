@@ -121,7 +121,7 @@ def alignment(
 
 
 def _stretched(face: np.ndarray, stretch: Sequence[float], shift: np.ndarray) -> np.ndarray:
-    """The perspective that stretches and shifts the face; float32 points, as published weights saw."""
+    """The perspective that stretches and shifts the face; float32 points, as in the reference."""
     corners = face[[0, 1, 3, 4]].astype(np.float32)
     moved = corners.copy()
     wide, tall = stretch
@@ -156,7 +156,7 @@ def warp(
 
 
 def alignment_disagreement(first: np.ndarray, second: np.ndarray) -> float:
-    """Returns how far the five points of two faces (68, 2) lie apart: the largest, in eye distances.
+    """Returns the largest distance of two faces' five points (68, 2), in eye distances.
 
     Infinite where a face has no eye distance.
     """
@@ -186,7 +186,7 @@ def forehead(landmarks: np.ndarray) -> np.ndarray:
 
 
 def hull(*landmarks: np.ndarray) -> np.ndarray:
-    """Returns the convex hull (K, 2) float32 of one or several faces (68, 2), foreheads included."""
+    """Returns the convex hull (K, 2) float32 of faces (68, 2), foreheads included."""
     clouds = [np.concatenate([points, forehead(points)]) for points in landmarks]
     return cv2.convexHull(np.concatenate(clouds).astype(np.float32))[:, 0]
 
@@ -227,7 +227,7 @@ def mirror_boxes(boxes: np.ndarray) -> np.ndarray:
 
 
 def anchor_coverage(mask: np.ndarray, anchors: np.ndarray) -> np.ndarray:
-    """Returns the share of each anchor's area on the canvas that lies inside the mask, (A,) float32.
+    """Returns the share of each anchor's area on the canvas inside the mask, (A,) float32.
 
     `mask` is (S, S) in 0..1, `anchors` (A, 4) as (cx, cy, w, h) in 0..1. An anchor that hangs over
     the canvas counts with the part that is on it.

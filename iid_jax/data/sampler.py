@@ -79,7 +79,7 @@ class Sampler:
         # Grain stores this in its checkpoints and compares it on restoring.
         return f"Sampler(seed={self.seed}, steps={self.steps}, batch_size={self.batch_size})"
 
-    @functools.lru_cache(maxsize=8)  # noqa: B019 - a sampler lives as long as its process
+    @functools.lru_cache(maxsize=8)
     def _batch(self, step: int) -> list[tuple[int, int]]:
         rng = np.random.default_rng((self.seed, step))
         pairs = []

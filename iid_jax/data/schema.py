@@ -117,19 +117,21 @@ def make_record(
 ) -> Record:
     """Returns the Record of one face: crops, shrinks to 512 px at most, encodes once (JPEG q95).
 
-    `picture` is the whole frame, RGB uint8 (H, W, 3), `landmarks` (68, 2) in its pixels, `mask` float (H, W) in 0..1;
-    `columns` are the other fields of the Record. Raises DataError when no landmark lies inside.
+    `picture` is the whole frame, RGB uint8 (H, W, 3), `landmarks` (68, 2) in its pixels, `mask`
+    float (H, W) in 0..1; `columns` are the other fields. Raises DataError when the face lies
+    outside.
     """
     height, width = picture.shape[:2]
-    x0, y0, x1, y1 = crop = np.asarray(geometry.crop_box(landmarks, (height, width)), np.int32)
-    if x1 - x0 < 2 or y1 - y0 < 2:
-        raise DataError(f"{columns.get('video_id')}: the face lies outside the frame, crop {crop}")
+    try:
+        x0, y0, x1, y1 = crop = geometry.crop_box(landmarks, (height, width))
+    except ValueError as error:
+        raise DataError(f"{columns.get('video_id')}: {error}") from error
     image = _encode(_shrink(picture[y0:y1, x0:x1]))
     encoded_mask = b"" if mask is None else _encode_mask(_shrink(mask[y0:y1, x0:x1]))
     return Record(
         image=image,
         mask=encoded_mask,
-        crop=crop,
+        crop=np.array(crop, np.int32),
         frame_size=np.array([height, width], np.int32),
         landmarks=np.asarray(landmarks, np.float32),
         sha256=hashlib.sha256(image).hexdigest(),

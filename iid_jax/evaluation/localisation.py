@@ -12,7 +12,6 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from iid_jax import boxes as anchor_boxes
 from iid_jax import geometry, metrics
 from iid_jax.config import AugmentConfig, DataConfig
 from iid_jax.data import schema
@@ -28,7 +27,6 @@ from iid_jax.forgery import masks
 BOX_RECALL, FALSE_BOXES, PAIR_WIN = "box_recall", "false_boxes_per_genuine", "pair_win"
 THRESHOLD = "box_threshold"
 PARTIAL_SWAP = "partial_swap"
-MIN_IOU = 0.5
 # The aim is at most one false box per genuine picture of new people; the threshold is chosen on
 # other people, so it leaves room for the difference.
 ALLOWED_FALSE_BOXES = 0.8
@@ -120,27 +118,14 @@ def canvas_mask(catalog: Catalog, row: int, matrix: np.ndarray, size: int) -> np
     return geometry.warp(mask, matrix, size, border=cv2.BORDER_CONSTANT)
 
 
-def found(
-    truths: np.ndarray, boxes: np.ndarray, box_scores: np.ndarray, threshold: float
-) -> np.ndarray:
-    """Returns bool (N,): a box (N, K, 4) at the threshold meets the truth (N, 4) at IoU 0.5."""
-    overlap = np.asarray(anchor_boxes.iou(truths[:, None], boxes))[:, 0]
-    return ((overlap >= MIN_IOU) & counts_as_box(box_scores, threshold)).any(axis=1)
+def predicted(boxes: np.ndarray, box_scores: np.ndarray, threshold: float) -> np.ndarray:
+    """Returns the boxes (N, K, 4) that count at the threshold, NaN in place of the others."""
+    return np.where(counts_as_box(box_scores, threshold)[..., None], boxes, np.nan)
 
 
 def counts_as_box(box_scores: np.ndarray, threshold: float) -> np.ndarray:
     """Returns bool (N, K): which boxes there are at this threshold."""
     return (box_scores >= threshold) & (box_scores > 0)
-
-
-def best(box_scores: np.ndarray) -> np.ndarray:
-    """Returns the highest local score (N,) of each picture."""
-    return box_scores.max(axis=1)
-
-
-def wins(fakes: np.ndarray, partners: np.ndarray) -> np.ndarray:
-    """Returns 1 where the fake's highest local score is above its partner's, 0.5 where equal."""
-    return np.where(fakes == partners, 0.5, fakes > partners).astype(np.float64)
 
 
 def partial_swaps(
@@ -200,14 +185,15 @@ def partial_swap_results(
     if swaps is None:
         reason = "no fake of the split has a pristine partner to swap with"
         return [_missing(data, split, PARTIAL_SWAP, m, reason) for m in (BOX_RECALL, PAIR_WIN)]
-    truths = np.stack([sample.boxes[1] for sample in swaps.samples])
-    won = wins(best(swaps.fakes.box_scores), best(swaps.partners.box_scores))
-    rows = [_mean(data, split, PARTIAL_SWAP, PAIR_WIN, won, swaps.videos, bootstrap, seed)]
+    best = [seen.box_scores.max(axis=1) for seen in (swaps.fakes, swaps.partners)]
+    won = metrics.pair_win(swaps.videos, *best, bootstrap, seed)
+    rows = [results.result(data, split, PARTIAL_SWAP, PAIR_WIN, won)]
     if operating is None:
         return [_missing(data, split, PARTIAL_SWAP, BOX_RECALL, _NO_THRESHOLD), *rows]
-    hit = found(truths, swaps.fakes.boxes, swaps.fakes.box_scores, operating.threshold)
-    recall = _mean(data, split, PARTIAL_SWAP, BOX_RECALL, hit, swaps.videos, bootstrap, seed)
-    return [recall, *rows]
+    truths = np.stack([sample.boxes[1] for sample in swaps.samples])
+    shown = predicted(swaps.fakes.boxes, swaps.fakes.box_scores, operating.threshold)
+    recall = _recall(swaps.videos, truths, shown, bootstrap, seed)
+    return [results.result(data, split, PARTIAL_SWAP, BOX_RECALL, recall), *rows]
 
 
 def localisation_results(
@@ -220,24 +206,19 @@ def localisation_results(
 ) -> list[results.Result]:
     """Returns box recall, false boxes and pair wins on the data set's own records, by method."""
     table = scored.table
-    data, split = catalog.name, str(table["split"][0])
+    data, split, video = catalog.name, str(table["split"][0]), table["video_id"]
     rows = _threshold_results(scored, data, split, operating, bootstrap, seed)
-    pairs, won = _pairs(scored, catalog)
-    known = np.isfinite(truths).all(axis=1)
-    hit = np.zeros(len(table))
-    if operating is not None:
-        hit = found(np.nan_to_num(truths), scored.boxes, scored.box_scores, operating.threshold)
+    top, partners = scored.box_scores.max(axis=1), _partners(scored, catalog)
     for method, chosen in results.groups(table).items():
-        video = table["video_id"]
-        if operating is None:
-            rows.append(_missing(data, split, method, BOX_RECALL, _NO_THRESHOLD))
-        else:
-            at = known & chosen
-            measured = hit[at], video[at], bootstrap, seed
-            rows.append(_mean(data, split, method, BOX_RECALL, *measured, empty=_NO_MASKS))
-        inside = chosen[pairs]
-        measured = won[inside], video[pairs][inside], bootstrap, seed
-        rows.append(_mean(data, split, method, PAIR_WIN, *measured, empty=_NO_PAIRS))
+        recall = metrics.Metric(None, reason=_NO_THRESHOLD)
+        if operating is not None:
+            at = chosen & np.isfinite(truths).all(axis=1)
+            shown = predicted(scored.boxes[at], scored.box_scores[at], operating.threshold)
+            recall = _because(_recall(video[at], truths[at], shown, bootstrap, seed), _NO_MASKS)
+        at = chosen & (partners >= 0)
+        won = metrics.pair_win(video[at], top[at], top[partners[at]], bootstrap, seed)
+        rows.append(results.result(data, split, method, BOX_RECALL, recall))
+        rows.append(results.result(data, split, method, PAIR_WIN, _because(won, _NO_PAIRS)))
     return rows
 
 
@@ -254,30 +235,36 @@ def _threshold_results(
         names = (THRESHOLD, FALSE_BOXES)
         return [_missing(data, split, results.ALL, name, _NO_THRESHOLD) for name in names]
     genuine = scored.table.scored & (scored.table["label"] == schema.REAL)
-    counts = counts_as_box(scored.box_scores[genuine], operating.threshold).sum(axis=1)
-    videos = scored.table["video_id"][genuine]
-    measured = counts, videos, bootstrap, seed
+    shown = predicted(scored.boxes[genuine], scored.box_scores[genuine], operating.threshold)
+    nothing, video = np.zeros((len(shown), 0, 4)), scored.table["video_id"][genuine]
+    false = metrics.localisation(video, nothing, shown, bootstrap, seed)["false_boxes"]
+    threshold = metrics.Metric(operating.threshold)
     return [
-        results.result(data, split, results.ALL, THRESHOLD, metrics.Metric(operating.threshold)),
-        _mean(data, split, results.ALL, FALSE_BOXES, *measured, empty=_NO_GENUINE),
+        results.result(data, split, results.ALL, THRESHOLD, threshold),
+        results.result(data, split, results.ALL, FALSE_BOXES, _because(false, _NO_GENUINE)),
     ]
 
 
-def _pairs(scored: Scored, catalog: Catalog) -> tuple[np.ndarray, np.ndarray]:
-    """Places of the scored fakes with a scored partner, and whether they win."""
-    place = {row: i for i, row in enumerate(scored.rows.tolist()) if scored.table.scored[i]}
-    fakes = np.flatnonzero(scored.table.scored & (scored.table["label"] == schema.FAKE))
-    partners = [place.get(row, -1) for row in catalog.pristine_of(scored.rows[fakes]).tolist()]
-    partners = np.array(partners, np.int64)
-    fakes, partners = fakes[partners >= 0], partners[partners >= 0]
-    top = best(scored.box_scores)
-    return fakes, wins(top[fakes], top[partners])
+def _partners(scored: Scored, catalog: Catalog) -> np.ndarray:
+    """For each scored fake the place (N,) of its scored pristine partner, -1 for all others."""
+    usable = scored.table.scored
+    place = {row: i for i, row in enumerate(scored.rows.tolist()) if usable[i]}
+    fakes = np.flatnonzero(usable & (scored.table["label"] == schema.FAKE))
+    partners = np.full(len(scored.rows), -1)
+    pristine = catalog.pristine_of(scored.rows[fakes]).tolist()
+    partners[fakes] = [place.get(row, -1) for row in pristine]
+    return partners
 
 
-def _mean(data, split, method, metric, values, videos, bootstrap, seed, empty="") -> results.Result:
-    values = np.asarray(values, np.float64)
-    measured = results.mean_over_videos(values, videos, bootstrap, seed, empty)
-    return results.result(data, split, method, metric, measured)
+def _recall(
+    video: np.ndarray, truths: np.ndarray, shown: np.ndarray, bootstrap: int, seed: int
+) -> metrics.Metric:
+    return metrics.localisation(video, truths[:, None], shown, bootstrap, seed)["box_recall"]
+
+
+def _because(measured: metrics.Metric, reason: str) -> metrics.Metric:
+    """The metric, with the reason why it is undefined where it is."""
+    return dataclasses.replace(measured, reason=reason) if measured.value is None else measured
 
 
 def _missing(data: str, split: str, method: str, metric: str, reason: str) -> results.Result:

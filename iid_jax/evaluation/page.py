@@ -142,6 +142,8 @@ def _title(summary: Mapping[str, Any]) -> str:
 
 
 def _interval(row: results.Result) -> str:
+    if row["lo"] is None:
+        return f"{row['value']:.3f}"
     return f"{row['value']:.3f} (95 % interval {row['lo']:.3f} to {row['hi']:.3f})"
 
 

@@ -113,20 +113,3 @@ def undefined_leak(data: str, split: str, reason: str) -> list[Result]:
     """Returns the entries of a leak that cannot be measured."""
     missing = metrics.Metric(None, reason=reason)
     return [result(data, split, ALL, name, missing) for name in (LEAK, FAMILIARITY)]
-
-
-def mean_over_videos(
-    values: np.ndarray, video: np.ndarray, bootstrap: int, seed: int, empty: str
-) -> metrics.Metric:
-    """Returns the mean of values (N,) with an interval by a bootstrap over whole videos.
-
-    `empty` is the reason given where there is no value.
-    """
-    names, index = np.unique(video, return_inverse=True)
-    if not len(values):
-        return metrics.Metric(None, reason=empty)
-    sums, counts = np.bincount(index, values), np.bincount(index)
-    drawn = np.random.default_rng(seed).integers(len(names), size=(bootstrap, len(names)))
-    spread = sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1)
-    lo, hi = np.quantile(spread, metrics.QUANTILES)
-    return metrics.Metric(float(values.mean()), float(lo), float(hi), len(names))

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold
 from sklearn.pipeline import make_pipeline
@@ -108,7 +109,7 @@ def outside(mask: np.ndarray) -> np.ndarray:
 
 
 def describe(record: schema.Record, mask: np.ndarray) -> np.ndarray:
-    """Returns the numbers named by FEATURES for one record, (F,) float64; NaN where nothing is left.
+    """Returns the numbers named by FEATURES for one record, (F,) float64; NaN where none is left.
 
     `mask` (H, W) in 0..1 is the true mask on the stored crop: of a genuine record, its fake's.
     """
@@ -200,18 +201,16 @@ def _predict(evidence: Evidence, name: str, folds: int, seed: int) -> np.ndarray
     score = np.empty(len(y))
     splitter = GroupKFold(folds, shuffle=True, random_state=seed)
     for fit, held_out in splitter.split(x, y, evidence.person):
-        classifier = _classifier(name, seed)
-        fill = np.nan_to_num(np.nanmean(x[fit], axis=0)) if np.isnan(x).any() else 0.0
-        seen, new = (np.where(np.isnan(part), fill, part) for part in (x[fit], x[held_out]))
-        score[held_out] = classifier.fit(seen, y[fit]).predict_proba(new)[:, 1]
-    # A constant feature may leave ties; they count half in the AUC.
+        known = ~np.isnan(x[fit]).all(axis=0)
+        classifier = _classifier(name, seed).fit(x[fit][:, known], y[fit])
+        score[held_out] = classifier.predict_proba(x[held_out][:, known])[:, 1]
     return score
 
 
 def _classifier(name: str, seed: int):
     if name == "gradient_boosting":
         return HistGradientBoostingClassifier(max_iter=80, learning_rate=0.08, random_state=seed)
-    return make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
+    return make_pipeline(SimpleImputer(), StandardScaler(), LogisticRegression(max_iter=2000))
 
 
 def _bootstrap(evidence: Evidence, score: np.ndarray, count: int, seed: int) -> list[float]:

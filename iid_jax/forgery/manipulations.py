@@ -76,6 +76,9 @@ def _expression(pair: warps.Pair, rng: np.random.Generator, push: float) -> Mani
     longest = max(float(np.linalg.norm(moved, axis=1).max()), 1e-6)
     reach = rng.uniform(0.05, 0.11) * (1.0 + push) * pair.size
     field, mask = warps.displacement(points, moved * (reach / longest), pair.target.shape[:2])
+    # On a turned face an eye is close to the edge: what is behind the head does not move with it.
+    inside = _inside(pair, cv2.convexHull(points.astype(np.float32))[:, 0], 0.03 * pair.size)
+    field, mask = field * inside[..., None], mask * inside
     image = warps.displace(pair.target, field)
     return Manipulated(np.where(mask[..., None] > 0, image, pair.target), mask)
 
@@ -131,10 +134,15 @@ def _face_mask(pair: warps.Pair, rng: np.random.Generator, feather: float) -> np
     brows = points[geometry.BROWS].mean(axis=0)
     lowered = brows + (geometry.forehead(points) - brows) * rng.uniform(0.25, 0.8)
     hull = cv2.convexHull(np.concatenate([points, lowered]).astype(np.float32))[:, 0]
-    middle, width = hull.mean(axis=0), max(feather * pair.size, 0.75)
-    # Drawn in by the feather and never over the jaw line: what is outside the face stays.
+    return _inside(pair, hull, max(feather * pair.size, 0.75))
+
+
+def _inside(pair: warps.Pair, hull: np.ndarray, width: float) -> np.ndarray:
+    """The hull (K, 2) drawn in by its feather, `width` px, so that none of it leaves the face."""
+    middle = hull.mean(axis=0)
     drawn_in = middle + (hull - middle) * (1.0 - 2.0 * width / pair.size)
-    return masks.feather(masks.polygon(drawn_in, pair.target.shape[:2]), width)
+    mask = masks.feather(masks.polygon(drawn_in, pair.target.shape[:2]), width)
+    return np.minimum(mask, 1.0)
 
 
 def _through_code(

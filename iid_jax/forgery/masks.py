@@ -61,7 +61,7 @@ def feather(mask: np.ndarray, width: float) -> np.ndarray:
 
 
 def tight_box(mask: np.ndarray, threshold: float = 0.5) -> np.ndarray | None:
-    """Returns (x0, y0, x1, y1) in 0..1 around the pixels of at least `threshold`, or None if none."""
+    """Returns (x0, y0, x1, y1) in 0..1 around the pixels of at least `threshold`, None if none."""
     inside = mask >= threshold
     columns, rows = np.flatnonzero(inside.any(axis=0)), np.flatnonzero(inside.any(axis=1))
     if not len(columns):

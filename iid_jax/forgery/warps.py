@@ -81,8 +81,8 @@ def displacement(
     near_y = np.exp(-((y - points[_MOVING, 1:]) ** 2) / (2 * spread**2))  # (landmarks, H)
     total = near_y.T @ near_x
     pull = np.stack([(near_y * moved[_MOVING, k : k + 1]).T @ near_x for k in (0, 1)], axis=-1)
-    # Full within reach of a landmark, gone at two and a half deviations.
-    mask = np.clip((total - 0.05) / 0.5, 0.0, 1.0).astype(np.float32)
+    # Full at the landmarks, each of which has neighbours, and gone two deviations away.
+    mask = np.clip(total - 0.25, 0.0, 1.0).astype(np.float32)
     field = pull / np.maximum(total, 1e-6)[..., None] * mask[..., None]
     return field.astype(np.float32), mask
 

@@ -62,16 +62,18 @@ def test_threshold_of_few_boxes_keeps_them_all():
         ((0.0, 0.0, 0.5, 1.0), 0.4, False),  # below the threshold
     ],
 )
-def test_box_is_found_at_iou_one_half_and_the_threshold(box, score_, expected):
-    boxes = np.zeros((1, 3, 4), np.float32)
-    scores = np.zeros((1, 3), np.float32)
-    boxes[0, 1], scores[0, 1] = box, score_
-    assert localisation.found(LEFT[None], boxes, scores, 0.5).tolist() == [expected]
+def test_box_is_found_at_iou_one_half_and_the_threshold(catalog, scored, box, score_, expected):
+    scored.boxes[:], scored.box_scores[:] = 0.0, 0.0
+    scored.boxes[:, 1], scored.box_scores[:, 1] = box, score_
+    truths = np.tile(LEFT, (len(scored.rows), 1))
+    rows = localisation.localisation_results(scored, catalog, truths, Operating(0.5, "d"), 5, 0)
+    assert value(rows, "all", "box_recall") == float(expected)
 
 
-def test_wins_count_ties_half():
-    fakes, partners = np.array([0.9, 0.2, 0.5]), np.array([0.1, 0.3, 0.5])
-    assert localisation.wins(fakes, partners).tolist() == [1.0, 0.0, 0.5]
+def test_boxes_that_do_not_count_are_not_shown():
+    boxes, scores = np.ones((1, 3, 4)), np.array([[0.9, 0.5, 0.4]])
+    shown = localisation.predicted(boxes, scores, 0.5)
+    assert np.isfinite(shown).all(axis=2).tolist() == [[True, True, False]]
 
 
 def test_truth_of_a_fake_is_the_box_around_its_mask_on_the_canvas(catalog, scored):
@@ -148,8 +150,13 @@ def test_unreadable_partner_takes_its_pairs_out(make_catalog, catalog, detect):
     row = int(catalog.select("test", label=0)[0])
     broken = make_catalog(broken=[row])
     scored = score(detect, broken, broken.select("test"), SPEC, 16, quiet=True)
-    fakes, _ = localisation._pairs(scored, broken)
-    assert len(fakes) == (scored.table["label"] == 1).sum() - 2
+    truths = np.full((len(scored.rows), 4), np.nan, np.float32)
+    lost = scored.table["identity"] == broken.columns["identity"][row]
+    scored.box_scores[:] = 0.0
+    scored.box_scores[lost & (scored.table["label"] == 1)] = 0.9
+    rows = localisation.localisation_results(scored, broken, truths, Operating(0.5, "d"), 5, 0)
+    # Of this person's two frames one has a partner left: 2 wins, 44 ties.
+    assert value(rows, "all", "pair_win") == pytest.approx((2 + 44 / 2) / 46)
 
 
 def test_threshold_is_chosen_on_genuine_validation_pictures(catalog, detect):

@@ -4,6 +4,7 @@ import base64
 import dataclasses
 import html.parser
 import json
+import re
 
 import cv2
 import numpy as np
@@ -187,12 +188,10 @@ def test_page_says_the_verdict_and_the_numbers_of_the_summary(finished):
     assert "Trained for 5 steps, 80 pictures, in 2 s and 1 s of compilation" in text
 
 
-def test_page_names_commands_but_no_folder_of_this_machine(finished, tmp_path):
+def test_page_names_commands_but_no_folder_of_this_machine(finished):
     made, out = finished
-    text = (out / "report.html").read_text(encoding="utf-8")
-    assert (
-        str(out) not in text and "/somewhere" not in text and str(tmp_path.parents[2]) not in text
-    )
+    text = re.sub(r'base64,[^"]*', "", (out / "report.html").read_text(encoding="utf-8"))
+    assert not re.search(r"/(tmp|home|root|work|somewhere)\b", text)
     words = Page(text).text
     assert "python -m iid_jax.main --config=x.py --workdir=WORKDIR" in words
     assert "evaluate --checkpoint=WORKDIR --data=noise/default:test" in words

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from iid_jax.errors import DataError
-from iid_jax.evaluation import results
+from iid_jax.evaluation import page, results
 from iid_jax.evaluation.table import ScoreTable
 
 KEYS = ["data", "split", "method", "metric", "value", "lo", "hi", "n_videos", "reason"]
@@ -84,6 +84,13 @@ def test_one_class_is_undefined_with_the_reason():
     assert "one class only" in row["reason"]
 
 
+def test_results_of_one_video_of_each_class_have_no_interval_but_can_be_told():
+    two = MIXED.take(np.isin(MIXED["video_id"], ["original/a", "easy/a"]))
+    rows = results.detection_results(two, bootstrap=5, seed=0)
+    assert found(rows, "all", "video_auc")["value"] == 1.0
+    assert "video AUC 1.000" in page.verdict(rows)[0]
+
+
 def test_video_of_both_labels_is_refused():
     columns = dict(MIXED.columns)
     columns["video_id"] = np.where(columns["frame"] == 0, "same", columns["video_id"])
@@ -137,17 +144,3 @@ def test_roles_are_read_from_the_train_split_alone(catalog):
 def test_donors_of_a_manipulation_kept_out_of_training_are_no_donors(make_catalog):
     catalog = make_catalog(lambda r: r.method != "smear" or r.identity == "p1")
     assert results.roles(catalog, ("smear",)).donors == {"p2"}
-
-
-def test_mean_over_videos_weighs_records_and_draws_videos():
-    values = np.array([1.0, 1.0, 1.0, 0.0])
-    video = np.array(["a", "a", "a", "b"])
-    mean = results.mean_over_videos(values, video, 200, 0, "nothing")
-    assert (mean.value, mean.n_videos) == (0.75, 2)
-    # With two videos a draw holds only a, only b, or both: the interval spans 0 to 1.
-    assert (mean.lo, mean.hi) == (0.0, 1.0)
-
-
-def test_mean_of_nothing_is_undefined():
-    nothing = results.mean_over_videos(np.zeros(0), np.zeros(0, str), 10, 0, "no pairs")
-    assert (nothing.value, nothing.reason) == (None, "no pairs")

@@ -1,8 +1,8 @@
 """Backbones and the whole detector against the reference PyTorch implementation (golden/model_*).
 
 The golden outputs are the reference's float64 run on float32 weights and the uint8 input as it
-is. The float32 tolerance is what the reference's own float32 run drifts by (golden/README: 4e-5
-in training mode), with room.
+is. In float32 the reference's own run drifts from that by 1e-6 in eval mode; in train mode, where
+every layer divides by a batch's deviation, by 4e-5 (ResNet-34 and ADM) and 6e-5 (ResNet-50).
 """
 
 import contextlib
@@ -16,7 +16,8 @@ from iid_jax import losses, models
 from iid_jax.models import weights
 from iid_jax.models.detector import Detector
 
-TOLERANCE = {"float64": 1e-5, "float32": 1e-4}
+EVAL = {"float64": 1e-9, "float32": 1e-5}
+TRAIN = {"float64": 1e-9, "float32": 3e-4}
 TAPS = {"maxpool": "stem", "layer1": "stage1", "layer2": "stage2", "layer3": "stage3"}
 MAP_STEP, TRAIN_MAP_STEP = 8, 16
 BETA = 0.1
@@ -89,47 +90,48 @@ def assert_running_statistics_close(batch_stats, expected, tolerance, prefix="")
 @pytest.mark.parametrize(("backbone", "dtype"), BACKBONES)
 def test_a_backbone_gives_the_references_features_and_statistics(backbone, dtype, golden_model):
     model = golden_model(f"backbone_{backbone}")
-    expected, tolerance = model.expected, TOLERANCE[dtype]
+    expected = model.expected
     with precision(dtype) as kind:
         module = models.create(backbone, dtype=kind)
         variables, images = loaded(model, kind)
         maps, features = evaluated(module, variables, images)
         (train_maps, _), updated = trained(module, variables, images)
-    assert_close(torch_order(maps)[:, ::MAP_STEP], expected["eval_feat_sample_f64"], tolerance)
-    assert_taps_close(features, expected, tolerance)
+    assert_close(torch_order(maps)[:, ::MAP_STEP], expected["eval_feat_sample_f64"], EVAL[dtype])
+    assert_taps_close(features, expected, EVAL[dtype])
     train_sample = torch_order(train_maps)[:, ::TRAIN_MAP_STEP]
-    assert_close(train_sample, expected["train_feat_sample_f64"], tolerance)
+    assert_close(train_sample, expected["train_feat_sample_f64"], TRAIN[dtype])
     assert_running_statistics_close(
-        updated["batch_stats"], expected, tolerance, prefix="base_model."
+        updated["batch_stats"], expected, TRAIN[dtype], prefix="base_model."
     )
 
 
 @pytest.mark.parametrize("dtype", ["float64", pytest.param("float32", marks=long)])
 def test_the_detector_gives_the_references_outputs_and_statistics(dtype, golden_model):
     model = golden_model("caddm_resnet34")
-    expected, tolerance = model.expected, TOLERANCE[dtype]
+    expected = model.expected
     with precision(dtype) as kind:
         module = Detector("resnet34", dtype=kind)
         variables, images = loaded(model, kind)
         found = evaluated(module, variables, images)
         trained_outputs, updated = trained(module, variables, images)
-    assert_taps_close(found.features, expected, tolerance)
-    assert_close(found.features["global"], expected["eval_global_f64"], tolerance)
-    assert_close(found.features["artifact"], expected["eval_adm_final_f64"], tolerance)
-    for mode, outputs in (("eval", found), ("train", trained_outputs)):
+    assert_taps_close(found.features, expected, EVAL[dtype])
+    assert_close(found.features["global"], expected["eval_global_f64"], EVAL[dtype])
+    assert_close(found.features["artifact"], expected["eval_adm_final_f64"], EVAL[dtype])
+    modes = (("eval", found, EVAL[dtype]), ("train", trained_outputs, TRAIN[dtype]))
+    for mode, outputs, tolerance in modes:
         assert_close(outputs.deltas, expected[f"{mode}_loc_f64"], tolerance)
         assert_close(outputs.box_logits, expected[f"{mode}_conf_f64"], tolerance)
         assert_close(outputs.logits, expected[f"{mode}_logits_f64"], tolerance)
-    assert_running_statistics_close(updated["batch_stats"], expected, tolerance)
+    assert_running_statistics_close(updated["batch_stats"], expected, TRAIN[dtype])
 
 
 def test_the_detector_in_float32_gives_the_references_outputs(golden_model):
     model = golden_model("caddm_resnet34")
     variables, images = loaded(model, jnp.float32)
     found = evaluated(Detector("resnet34"), variables, images)
-    assert_close(found.deltas, model.expected["eval_loc_f64"], TOLERANCE["float32"])
-    assert_close(found.box_logits, model.expected["eval_conf_f64"], TOLERANCE["float32"])
-    assert_close(found.logits, model.expected["eval_logits_f64"], TOLERANCE["float32"])
+    assert_close(found.deltas, model.expected["eval_loc_f64"], EVAL["float32"])
+    assert_close(found.box_logits, model.expected["eval_conf_f64"], EVAL["float32"])
+    assert_close(found.logits, model.expected["eval_logits_f64"], EVAL["float32"])
 
 
 def reference_loss(module, params, batch_stats, images, batch):
@@ -162,7 +164,7 @@ def test_the_gradients_of_the_training_loss_are_the_references(golden_model):
 
         step = jax.jit(jax.value_and_grad(loss))
         value, gradients = step(variables["params"], variables["batch_stats"], images)
-    np.testing.assert_allclose(value, expected["losses_ce_l_c_total_f64"][0, -1], rtol=1e-5)
+    np.testing.assert_allclose(value, expected["losses_ce_l_c_total_f64"][0, -1], rtol=1e-9)
     shapes = {name: array.ndim for name, array in model.tensors.items()}
     for number, name in enumerate(expected["track_names"]):
         node = gradients
@@ -170,4 +172,4 @@ def test_the_gradients_of_the_training_loss_are_the_references(golden_model):
             node = node[key]
         layout = (3, 2, 0, 1) if node.ndim == 4 else tuple(reversed(range(node.ndim)))
         row = expected[f"grad{number}_preclip_f64"]
-        assert_close(sampled(np.asarray(node).transpose(layout), 256), row, 1e-5)
+        assert_close(sampled(np.asarray(node).transpose(layout), 256), row, 1e-7)

@@ -11,6 +11,8 @@ import pytest
 import iid_jax
 
 HERE = Path(__file__).parent
+# The programs compute little and compile much.
+FLAGS = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
 
 
 @pytest.fixture(scope="session")
@@ -26,13 +28,14 @@ def tiny():
 
 @pytest.fixture(scope="session")
 def start():
-    """Starts a program of this folder: start(name, *arguments, **environment) -> Popen."""
+    """Starts a program of this folder: start(name, *arguments, devices=1, **environment)."""
 
-    def run(name: str, *arguments, **environment: str) -> subprocess.Popen:
+    def run(name: str, *arguments, devices: int = 1, **environment: str) -> subprocess.Popen:
+        flags = f"{FLAGS} --xla_force_host_platform_device_count={devices}"
         package = str(Path(iid_jax.__file__).parents[1])
         return subprocess.Popen(
             [sys.executable, HERE / name, *map(str, arguments)],
-            env={**os.environ, "PYTHONPATH": package, **environment},
+            env={**os.environ, "PYTHONPATH": package, "XLA_FLAGS": flags, **environment},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -18,7 +18,7 @@ from iid_jax.errors import UserError
 from iid_jax.models import names, register
 from iid_jax.models.norm import BatchNorm
 
-NAME, STEPS, SAVED_EVERY = "tiny", 24, 6
+NAME, STEPS, SAVED_EVERY = "tiny", 12, 3
 
 
 class Tiny(nn.Module):
@@ -53,13 +53,13 @@ def tiny_config(**train: Any):
         "optim": {"learning_rate": 1e-3},
         "train": {
             "steps": STEPS,
-            "batch_size": 8,
-            "log_every": 4,
+            "batch_size": 4,
+            "log_every": 2,
             "eval_every": STEPS // 2,
             "checkpoint_every": SAVED_EVERY,
             **train,
         },
-        "eval": {"batch_size": 8, "val_frames": 16},
+        "eval": {"batch_size": 8, "val_frames": 8},
     }
     return config_file.from_dict(values)
 
@@ -74,7 +74,7 @@ def main(workdir: str, data_dir: str, *flags: str) -> int:
     Path(workdir).mkdir(parents=True, exist_ok=True)
     if "slow" in flags:
         take = feed.Feed.__next__
-        feed.Feed.__next__ = lambda self: time.sleep(0.1) or take(self)
+        feed.Feed.__next__ = lambda self: time.sleep(0.25) or take(self)
     try:
         loop.train(tiny_config(), Path(workdir), open_catalog("practice_faces", data_dir))
     except UserError as error:

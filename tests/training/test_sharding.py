@@ -13,8 +13,7 @@ from iid_jax.training import sharding
 @pytest.fixture(scope="module")
 def on_devices(start):
     """What devices_program.py prints, run with 8 CPU devices."""
-    flags = "--xla_force_host_platform_device_count=8"
-    process = start("devices_program.py", XLA_FLAGS=flags)
+    process = start("devices_program.py", devices=8)
     out, err = process.communicate(timeout=300)
     assert process.returncode == 0, err
     return json.loads(out)
@@ -23,7 +22,7 @@ def on_devices(start):
 @pytest.mark.parametrize("layout", ["8", "4x2"])
 def test_losses_are_the_same_on_one_and_on_eight_devices(on_devices, layout):
     assert len(set(on_devices["1"]["losses"])) == 3
-    np.testing.assert_allclose(on_devices[layout]["losses"], on_devices["1"]["losses"], rtol=2e-4)
+    np.testing.assert_allclose(on_devices[layout]["losses"], on_devices["1"]["losses"], rtol=1e-5)
 
 
 def test_fsdp_splits_large_arrays_and_nothing_else_does(on_devices):

@@ -18,13 +18,13 @@ def polygon(picture: np.ndarray, points: np.ndarray, colour) -> None:
 
 def line(picture: np.ndarray, points: np.ndarray, colour, width: float, closed=False) -> None:
     """Draws a line through points (K, 2)."""
-    thick = max(int(round(width)), 1)
+    thick = max(round(width), 1)
     cv2.polylines(picture, [fixed(points)], closed, plain(colour), thick, cv2.LINE_AA, FINE)
 
 
 def lines(picture: np.ndarray, paths: np.ndarray, colours: np.ndarray, width: float) -> None:
     """Draws many lines (N, K, 2), each in its own colour (N, 3)."""
-    thick = max(int(round(width)), 1)
+    thick = max(round(width), 1)
     shades = np.clip(colours, 0.0, 255.0).tolist()
     for path, shade in zip(fixed(paths), shades, strict=True):
         cv2.polylines(picture, [path], False, shade, thick, cv2.LINE_AA, FINE)

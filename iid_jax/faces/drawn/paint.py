@@ -1,8 +1,7 @@
 """Painting a head: shaded skin, features, hair, glasses, at twice the final size."""
 
-import numpy as np
-
 import cv2
+import numpy as np
 
 from iid_jax.faces.drawn import brush, relief
 from iid_jax.faces.drawn.brush import disc, line, lines, polygon, soft

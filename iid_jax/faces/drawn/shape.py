@@ -13,7 +13,7 @@ SKULL_POINTS = 15
 
 @dataclasses.dataclass(frozen=True)
 class Pose:
-    """Head angles in radians, `centre` and `size` in pixels, and the expression, each about 0..1."""
+    """Head angles in radians, `centre` and `size` in pixels, the expression, each about 0..1."""
 
     yaw: float
     pitch: float

@@ -1,0 +1,138 @@
+"""Interrupted runs end as the one that was not: bit for bit, by SIGTERM and by kill -9."""
+
+import itertools
+import json
+import shutil
+import signal
+import time
+
+import numpy as np
+import orbax.checkpoint as ocp
+import pytest
+
+from iid_jax.checkpoint import FOLDER, STATE, sealed_steps
+
+PROGRAM = "run_tiny.py"
+
+
+def _wait_for_step(process, workdir, step):
+    """Waits until a checkpoint of `step` or later is sealed; the process must still be alive."""
+    deadline = time.monotonic() + 120
+    while max(sealed_steps(workdir / FOLDER), default=0) < step:
+        assert process.poll() is None, process.communicate()[1]
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def _finish(process, code=0):
+    _, err = process.communicate(timeout=300)
+    assert process.returncode == code, err
+    return err
+
+
+def _arrays(workdir, step):
+    with ocp.StandardCheckpointer() as reader:
+        tree = reader.metadata(workdir / FOLDER / str(step) / STATE).item_metadata.tree
+    as_numpy = _map(tree, ocp.RestoreArgs(restore_type=np.ndarray))
+    with ocp.PyTreeCheckpointer() as reader:
+        state = reader.restore(workdir / FOLDER / str(step) / STATE, restore_args=as_numpy)
+    return dict(_flat(state))
+
+
+def _map(tree, value):
+    if isinstance(tree, dict):
+        return {name: _map(child, value) for name, child in tree.items()}
+    return [_map(child, value) for child in tree] if isinstance(tree, (list, tuple)) else value
+
+
+def _flat(tree, path=""):
+    if tree is None:
+        return
+    items = tree.items() if isinstance(tree, dict) else enumerate(tree)
+    for name, child in items:
+        if isinstance(child, np.ndarray) or np.isscalar(child):
+            yield f"{path}/{name}", np.asarray(child)
+        else:
+            yield from _flat(child, f"{path}/{name}")
+
+
+def _differing(one, other):
+    assert one.keys() == other.keys()
+    return [name for name in one if not np.array_equal(one[name], other[name])]
+
+
+@pytest.fixture(scope="module")
+def runs(start, tiny, practice_dir, tmp_path_factory):
+    """Workdirs of one whole run, one stopped and killed on the way, one that forgot its place."""
+    root = tmp_path_factory.mktemp("resume")
+    whole, broken, forgetful = (root / name for name in ("whole", "broken", "forgetful"))
+    first = start(PROGRAM, whole, practice_dir)
+    told = start(PROGRAM, broken, practice_dir, "slow")
+    _wait_for_step(told, broken, tiny.SAVED_EVERY)
+    told.send_signal(signal.SIGTERM)
+    messages = {"stopped": _finish(told, 143)}
+    stopped_at = max(sealed_steps(broken / FOLDER))
+    shutil.copytree(broken, forgetful)
+    killed = start(PROGRAM, broken, practice_dir, "slow")
+    _wait_for_step(killed, broken, stopped_at + 1)
+    killed.kill()
+    messages["killed"] = _finish(killed, -signal.SIGKILL)
+    killed_at = max(sealed_steps(broken / FOLDER))
+    last = start(PROGRAM, broken, practice_dir)
+    messages["last"] = _finish(last)
+    _finish(start(PROGRAM, forgetful, practice_dir, "forget"))
+    _finish(first)
+    return {
+        "whole": whole,
+        "broken": broken,
+        "forgetful": forgetful,
+        "messages": messages,
+        "stopped_at": stopped_at,
+        "killed_at": killed_at,
+    }
+
+
+def test_run_stopped_and_killed_ends_with_the_same_state_bit_for_bit(runs, tiny):
+    whole, broken = (_arrays(runs[name], tiny.STEPS) for name in ("whole", "broken"))
+    assert sum(values.size for values in whole.values()) > 10_000
+    assert _differing(whole, broken) == []
+
+
+def test_it_truly_went_on_from_where_it_was_stopped(runs, tiny):
+    assert tiny.SAVED_EVERY <= runs["stopped_at"] < runs["killed_at"] < tiny.STEPS
+    goes_on = f"train: going on from step {{}} of {tiny.STEPS}"
+    assert goes_on.format(runs["stopped_at"]) in runs["messages"]["killed"]
+    assert goes_on.format(runs["killed_at"]) in runs["messages"]["last"]
+
+
+def test_control_run_that_forgets_its_data_position_ends_differently(runs, tiny):
+    whole, other = (_arrays(runs[name], tiny.STEPS) for name in ("whole", "forgetful"))
+    assert len(_differing(whole, other)) > 10
+
+
+def test_sigterm_says_which_step_was_saved(runs):
+    assert f"stopped by SIGTERM, saved at step {runs['stopped_at']}" in runs["messages"]["stopped"]
+
+
+def test_metrics_of_the_interrupted_run_are_those_of_the_whole(runs):
+    def losses(workdir):
+        lines = (workdir / "metrics.jsonl").read_text().splitlines()
+        lines = [json.loads(line) for line in lines]
+        return [(x["step"], x.get("loss"), x.get("val_frame_auc")) for x in lines]
+
+    assert losses(runs["broken"]) == losses(runs["whole"])
+
+
+@pytest.mark.long
+def test_kills_at_any_moment_change_nothing(start, runs, tiny, practice_dir, tmp_path):
+    rng = np.random.default_rng(0)
+    for attempt in itertools.count():
+        process = start(PROGRAM, tmp_path, practice_dir)
+        if attempt < 12:
+            time.sleep(rng.uniform(2.0, 12.0))
+            process.kill()
+        process.communicate(timeout=300)
+        if process.returncode == 0:
+            break
+    assert attempt > 0
+    assert _differing(_arrays(runs["whole"], tiny.STEPS), _arrays(tmp_path, tiny.STEPS)) == []
