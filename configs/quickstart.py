@@ -24,7 +24,7 @@ def get_config(argument=""):
             "without": "",
             "people": 0,
             "donors": 0,
-            "steps": 600,
+            "steps": 400,
             "seed": 0,
         },
     )

@@ -74,7 +74,7 @@ def _expression(pair: warps.Pair, rng: np.random.Generator, push: float) -> Mani
         # Only the part's own shape changes: where it sits belongs to the person.
         moved[part] = wanted[part] - wanted[part].mean(0) - (points[part] - points[part].mean(0))
     longest = max(float(np.linalg.norm(moved, axis=1).max()), 1e-6)
-    reach = rng.uniform(0.05, 0.11) * (1.0 + push) * pair.size
+    reach = rng.uniform(0.045, 0.085) * (1.0 + 0.5 * push) * pair.size
     field, mask = warps.displacement(points, moved * (reach / longest), pair.target.shape[:2])
     # On a turned face an eye is close to the edge: what is behind the head does not move with it.
     inside = _inside(pair, cv2.convexHull(points.astype(np.float32))[:, 0], 0.03 * pair.size)

@@ -11,7 +11,7 @@ from iid_jax import geometry
 # Around the landmarks' box, in face sizes: forehead, feather and what Poisson blending looks at.
 ROOM_ABOVE, ROOM = 0.55, 0.2
 # How far from a landmark, in face sizes, mouth and eyes pull the skin along.
-PULL = 0.085
+PULL = 0.072
 _MOVING = np.r_[geometry.MOUTH, geometry.LEFT_EYE, geometry.RIGHT_EYE]
 
 
@@ -82,7 +82,7 @@ def displacement(
     total = near_y.T @ near_x
     pull = np.stack([(near_y * moved[_MOVING, k : k + 1]).T @ near_x for k in (0, 1)], axis=-1)
     # Full at the landmarks, each of which has neighbours, and gone two deviations away.
-    mask = np.clip(total - 0.25, 0.0, 1.0).astype(np.float32)
+    mask = np.clip(total - 0.3, 0.0, 1.0).astype(np.float32)
     field = pull / np.maximum(total, 1e-6)[..., None] * mask[..., None]
     return field.astype(np.float32), mask
 

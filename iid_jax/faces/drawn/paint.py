@@ -108,7 +108,7 @@ def _eye(layer, person: Person, lids, iris, unit, light: Light) -> None:
     level, dark = light.level, person.skin * 0.62 * light.level
     ball = np.empty_like(part)
     ball[:] = brush.uint8(np.array([226, 220, 216]) * level)
-    place, radius = iris - (x0, y0), 0.105 * unit
+    place, radius = iris - (x0, y0), 0.092 * unit
     for share, colour in ((1.0, person.iris * 0.55), (0.86, person.iris)):
         disc(ball, place, (share * radius, share * radius), colour * level)
     disc(ball, place, (0.42 * radius, 0.42 * radius), (12, 10, 10))
