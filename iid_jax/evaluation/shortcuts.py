@@ -138,23 +138,24 @@ def describe(record: schema.Record, mask: np.ndarray) -> np.ndarray:
     )
 
 
-def _maps(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Noise, Laplacian, and steps across block edges (less those within blocks), each (H, W)."""
+def _maps(pixels: np.ndarray) -> np.ndarray:
+    """Noise, Laplacian, and steps across block edges less those within blocks, (H, W, 3)."""
     grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY).astype(np.float32)
     noise = np.abs(cv2.filter2D(grey, -1, _NOISE_KERNEL))
     step = np.abs(np.diff(grey, axis=1, append=grey[:, -1:]))
     edge = np.arange(step.shape[1]) % BLOCK == BLOCK - 1
-    return noise, cv2.Laplacian(grey, cv2.CV_32F), step * np.where(edge, BLOCK - 1.0, -1.0)
+    steps = step * np.where(edge, np.float32(BLOCK - 1), np.float32(-1))
+    return cv2.merge([noise, cv2.Laplacian(grey, cv2.CV_32F), steps])
 
 
-def _statistics(pixels: np.ndarray, maps, where: np.ndarray) -> list[float]:
+def _statistics(pixels: np.ndarray, maps: np.ndarray, where: np.ndarray) -> list[float]:
     if not where.any():
         return [np.nan] * len(STATISTICS)
-    colours = pixels[where].astype(np.float64)
-    noise, laplacian, steps = (values[where] for values in maps)
+    chosen = where.astype(np.uint8)
+    mean, spread = (values[:, 0] for values in cv2.meanStdDev(pixels, mask=chosen))
+    (noise, _, steps), (_, laplacian, _) = (v[:, 0] for v in cv2.meanStdDev(maps, mask=chosen))
     # The expected |response| of white noise of deviation s is 6 s sqrt(2 / pi).
-    level = np.sqrt(np.pi / 2.0) / 6.0 * noise.mean()
-    return [*colours.mean(0), *colours.std(0), level, laplacian.var(), steps.mean()]
+    return [*mean, *spread, np.sqrt(np.pi / 2.0) / 6.0 * noise, laplacian**2, steps]
 
 
 def collect(catalog: Catalog, split: str | None, method: str) -> Evidence:

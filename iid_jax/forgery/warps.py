@@ -92,7 +92,7 @@ def displace(image: np.ndarray, field: np.ndarray) -> np.ndarray:
     height, width = image.shape[:2]
     x = np.arange(width, dtype=np.float32) - field[..., 0]
     y = np.arange(height, dtype=np.float32)[:, None] - field[..., 1]
-    return cv2.remap(image, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    return cv2.remap(image, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
 
 def _outline(landmarks: np.ndarray) -> np.ndarray:

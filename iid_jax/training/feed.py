@@ -3,8 +3,10 @@
 import collections
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
+import jax
+import numpy as np
 from jax.sharding import NamedSharding
 
 from iid_jax.training import sharding
@@ -12,16 +14,24 @@ from iid_jax.training import sharding
 PREFETCH = 2
 
 
+class Fed(NamedTuple):
+    """A batch on the devices, what of it stays on the host, and the data position after it."""
+
+    batch: dict[str, jax.Array]
+    host: dict[str, np.ndarray]
+    position: Any
+
+
 class Feed:
-    """Yields (batch, position after it); `PREFETCH` batches wait on the devices.
+    """Yields `Fed`; `PREFETCH` batches wait on the devices.
 
     `batches` is a Grain iterator. The position is that of the batch handed out, not of those
-    read ahead, and is JSON. Arrays named in `fed` go to the devices, the others stay as they are.
+    read ahead, and is JSON. Arrays named in `fed` go to the devices.
     """
 
     def __init__(self, batches: Any, placed: NamedSharding, fed: Sequence[str]):
         self._batches, self._sharding, self._fed = batches, placed, fed
-        self._waiting: collections.deque = collections.deque()
+        self._waiting: collections.deque[Fed] = collections.deque()
 
     def resume(self, position: Any) -> None:
         """Goes on after the batch that `position` came with."""
@@ -31,7 +41,7 @@ class Feed:
     def __iter__(self) -> "Feed":
         return self
 
-    def __next__(self) -> tuple[dict[str, Any], Any]:
+    def __next__(self) -> Fed:
         while len(self._waiting) < PREFETCH and self._fetch():
             pass
         if not self._waiting:
@@ -43,9 +53,9 @@ class Feed:
         if batch is None:
             return False
         position = _to_json(self._batches.get_state())
+        host = {name: values for name, values in batch.items() if name not in self._fed}
         placed = sharding.to_devices({name: batch[name] for name in self._fed}, self._sharding)
-        rest = {name: values for name, values in batch.items() if name not in placed}
-        self._waiting.append(({**rest, **placed}, position))
+        self._waiting.append(Fed(placed, host, position))
         return True
 
 

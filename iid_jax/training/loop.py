@@ -20,8 +20,6 @@ from iid_jax.training.feed import Feed
 from iid_jax.training.log import Log
 from iid_jax.training.preemption import Preempted, Stop
 
-COUNTED = "outcome"
-
 
 def train(config: Config, workdir: Path, catalog: Catalog, quiet: bool = False) -> dict[str, Any]:
     """Trains to the end of the configured run; {steps, images, seconds, compile_seconds}.
@@ -68,8 +66,8 @@ def train(config: Config, workdir: Path, catalog: Catalog, quiet: bool = False) 
         compiled, outcomes = None, collections.Counter()
         began = time.monotonic() - spent["seconds"]
         while done < length.steps:
-            batch, position = next(feed)
-            outcomes.update(batch.pop(COUNTED).tolist())
+            batch, host, position = next(feed)
+            outcomes.update(host["outcome"].tolist())
             if compiled is None:
                 before = time.monotonic()
                 compiled = run_step.lower(current, batch).compile()

@@ -67,7 +67,7 @@ def tiny_config(**train: Any):
 def main(workdir: str, data_dir: str, *flags: str) -> int:
     """Trains; returns the exit code of what the command line would end with."""
     from iid_jax.data.catalog import open_catalog
-    from iid_jax.training import feed, loop
+    from iid_jax.training import feed, loop, sharding
 
     if "forget" in flags:
         feed.Feed.resume = lambda self, position: None
@@ -75,8 +75,10 @@ def main(workdir: str, data_dir: str, *flags: str) -> int:
     if "slow" in flags:
         take = feed.Feed.__next__
         feed.Feed.__next__ = lambda self: time.sleep(0.25) or take(self)
+    config = tiny_config()
+    sharding.start(config.train.batch_size)
     try:
-        loop.train(tiny_config(), Path(workdir), open_catalog("practice_faces", data_dir))
+        loop.train(config, Path(workdir), open_catalog("practice_faces", data_dir))
     except UserError as error:
         print(error, file=sys.stderr)
         return error.exit_code

@@ -39,20 +39,21 @@ def _feed(batches):
 
 
 def test_every_batch_comes_once_and_in_order():
-    seen = [int(batch["image"][0]) for batch, _ in _feed(Counting(5))]
+    seen = [int(fed.batch["image"][0]) for fed in _feed(Counting(5))]
     assert seen == [0, 1, 2, 3, 4]
 
 
 def test_only_fed_arrays_go_to_the_device():
-    batch, _ = next(_feed(Counting(1)))
+    batch, host, _ = next(_feed(Counting(1)))
     assert isinstance(batch["image"], jax.Array)
-    assert isinstance(batch["note"], np.ndarray)
+    assert isinstance(host["note"], np.ndarray)
+    assert set(batch) | set(host) == {"image", "note"} and not set(batch) & set(host)
 
 
 def test_position_is_that_of_the_batch_handed_out_although_more_were_read():
     batches = Counting(9)
     feed = _feed(batches)
-    _, position = next(feed)
+    position = next(feed).position
     assert batches.next == PREFETCH
     assert position["place"]["next"] == 1
 
@@ -60,11 +61,11 @@ def test_position_is_that_of_the_batch_handed_out_although_more_were_read():
 def test_resumed_feed_goes_on_with_the_batch_after():
     feed = _feed(Counting(9))
     next(feed)
-    _, position = next(feed)
+    position = next(feed).position
     other = _feed(Counting(9))
     next(other)
     other.resume(position)
-    assert int(next(other)[0]["image"][0]) == 2
+    assert int(next(other).batch["image"][0]) == 2
 
 
 @pytest.mark.parametrize("workers", [0, pytest.param(2, marks=pytest.mark.long)])
@@ -78,10 +79,10 @@ def test_real_pipeline_goes_on_with_the_same_pictures(practice, tiny, workers):
         return Feed(batches, sharding.batch_sharding(mesh), step.FED)
 
     whole = make()
-    pairs = [next(whole) for _ in range(3)]
+    expected = [next(whole) for _ in range(3)]
     rest = make()
-    rest.resume(pairs[1][1])
-    batch, position = next(rest)
-    assert position == pairs[2][1]
+    rest.resume(expected[1].position)
+    found = next(rest)
+    assert found.position == expected[2].position
     for name in step.FED:
-        np.testing.assert_array_equal(batch[name], pairs[2][0][name])
+        np.testing.assert_array_equal(found.batch[name], expected[2].batch[name])
