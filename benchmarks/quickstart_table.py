@@ -68,6 +68,8 @@ def _value(summary: dict, metric: str, method: str) -> str:
         if result["metric"] == metric and result["method"] == method:
             if result["value"] is None:
                 return f"undefined: {result['reason']}"
+            if result["lo"] is None:
+                return f"{result['value']:.3f}"
             return f"{result['value']:.3f} ({result['lo']:.3f} to {result['hi']:.3f})"
     return "not measured"
 

@@ -22,8 +22,8 @@ CENTRE_VARIANCE, SIZE_VARIANCE = 0.1, 0.2
 # In canvases. A shorter side is rounding noise of float32 coordinates; a coordinate further out
 # is no place on a picture, and squares of it would leave float32's range.
 SMALLEST, FARTHEST = 1e-6, 1e4
-# Deltas beyond these decode to boxes that are off any canvas; the bounds keep them finite.
-MAX_CENTRE_DELTA, MAX_SIZE_DELTA = 1e6, 100.0
+# The exponential of more would be no finite size; this is 500 million anchors wide.
+MAX_SIZE_DELTA = 100.0
 
 
 class Matches(NamedTuple):
@@ -130,12 +130,11 @@ def encode(boxes: ArrayLike, anchors: ArrayLike) -> jax.Array:
 def decode(deltas: ArrayLike, anchors: ArrayLike) -> jax.Array:
     """Returns the boxes (..., A, 4) of deltas (..., A, 4), unclipped.
 
-    Deltas are bounded far outside the canvas, and NaN counts as 0 (the anchor's own value).
+    What is not finite counts as the largest finite number, NaN as 0 (the anchor's own value).
     """
     deltas = jnp.nan_to_num(deltas)
-    offset = jnp.clip(deltas[..., :2], -MAX_CENTRE_DELTA, MAX_CENTRE_DELTA)
     growth = jnp.clip(deltas[..., 2:], -MAX_SIZE_DELTA, MAX_SIZE_DELTA)
-    centre = anchors[..., :2] + offset * CENTRE_VARIANCE * anchors[..., 2:]
+    centre = anchors[..., :2] + deltas[..., :2] * CENTRE_VARIANCE * anchors[..., 2:]
     size = anchors[..., 2:] * jnp.exp(growth * SIZE_VARIANCE)
     return to_corners(jnp.concatenate([centre, size], -1))
 

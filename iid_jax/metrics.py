@@ -202,8 +202,8 @@ def localisation(
     """Returns `box_recall` and `false_boxes` (per picture) of N pictures, at IoU 0.5.
 
     `truths` (N, K, 4) and `predicted` (N, M, 4), best first, are padded with NaN. A true box is
-    found by one predicted box, the best first; a second one on it is false, as one that meets
-    none is (the rule of PASCAL VOC). Intervals are over whole videos (N,).
+    found by one predicted box: each, the best first, takes the free true box that it overlaps most,
+    and is false where there is none (the rule of COCO). Intervals are over whole videos (N,).
     """
     found, present, false = match_boxes(truths, predicted)
     pictures = np.ones(len(false))

@@ -312,6 +312,15 @@ def test_a_true_box_is_found_by_one_box_and_the_rest_are_false():
     assert (measured["box_recall"].lo, measured["box_recall"].hi) == (0.0, 1.0)
 
 
+def test_a_box_takes_the_true_box_that_no_better_one_has():
+    first, second = (0.0, 0.0, 0.4, 0.4), (0.1, 0.0, 0.5, 0.4)
+    nearer_the_first = (0.04, 0.0, 0.44, 0.4)
+    found, present, false = metrics.match_boxes(
+        frame(first, second)[None], frame(first, nearer_the_first)[None]
+    )
+    assert (found[0], present[0], false[0]) == (2, 2, 0)
+
+
 def test_boxes_are_matched_from_iou_one_half():
     truth = frame((0.0, 0.0, 0.5, 0.5))
     for width, expected in ((0.24, 0), (0.25, 1), (1.0, 1), (1.01, 0)):
@@ -329,9 +338,9 @@ def test_pictures_without_any_true_box_have_no_recall():
 
 
 def test_a_pair_is_won_by_the_higher_score_and_shared_by_equal_ones():
-    video = np.array(["a", "a", "b", "c", "d"])
-    fake = np.array([0.9, 0.2, 0.5, np.nan, 0.7])
-    won = metrics.pair_win(video, fake, np.array([0.1, 0.3, 0.5, 0.1, 0.1]))
+    video = np.array(["a", "a", "b", "c", "d", "e"])
+    fake = np.array([0.9, 0.2, 0.5, np.nan, 0.7, 0.7])
+    won = metrics.pair_win(video, fake, np.array([0.1, 0.3, 0.5, 0.1, 0.1, np.nan]))
     assert (won.value, won.n_videos) == (2.5 / 4, 3)
     assert won.lo == 0.5 and won.hi == 1.0
     assert metrics.pair_win(video[3:4], fake[3:4], fake[3:4]).reason == "no scored pairs"

@@ -13,7 +13,7 @@ import numpy as np
 from iid_jax import geometry
 from iid_jax.data import people, schema
 from iid_jax.data.builder import FaceDatasetBuilder, Made
-from iid_jax.errors import UsageError
+from iid_jax.errors import DataError, UsageError
 from iid_jax.forgery.manipulations import MANIPULATIONS
 
 VIDEO, PROBE = "video", "probe"
@@ -88,12 +88,12 @@ class MadeDatasetBuilder(FaceDatasetBuilder):
         """Returns the records of one person: the genuine shots, then every manipulation's."""
         clip = PROBE if task.split == "probe" else VIDEO
         shots = self.shots(task.person, clip)
-        records = []
+        made = Made([], [])
         if task.genuine:
-            records = [self._genuine(task, clip, i, shot) for i, shot in enumerate(shots)]
+            made.records.extend(self._genuine(task, clip, i, shot) for i, shot in enumerate(shots))
         for method, candidates in zip(MANIPULATIONS, task.candidates, strict=False):
-            records += self._fake(task, method, candidates, shots)
-        return Made(records, [])
+            self._fake(task, method, candidates, shots, made)
+        return made
 
     def _fakes(self, split: str, person: str, donors: Sequence[str], genuine: bool) -> Task:
         others = [name for name in donors if name != person]
@@ -117,24 +117,33 @@ class MadeDatasetBuilder(FaceDatasetBuilder):
         )
 
     def _fake(
-        self, task: Task, method: str, candidates: Sequence[str], shots: Sequence[Shot]
-    ) -> list[schema.Record]:
+        self,
+        task: Task,
+        method: str,
+        candidates: Sequence[str],
+        shots: Sequence[Shot],
+        made: Made,
+    ) -> None:
+        """Adds the fakes of one manipulation to `made`, or why a frame has none."""
         rng = self.rng("fake", method, task.person)
         clips = {name: self.shots(name, VIDEO) for name in candidates}
         donor = candidates[0]
         if len(candidates) > 1:
             donor = min(candidates, key=lambda name: distance(shots[0], clips[name]))
         video_id = f"{method}/{task.person}_{donor}"
-        records = []
         for index, shot in enumerate(shots):
             source = nearest_shot(shot, clips[donor])
-            made = MANIPULATIONS[method](
-                shot.image, shot.landmarks, source.image, source.landmarks, rng
-            )
+            try:
+                fake = MANIPULATIONS[method](
+                    shot.image, shot.landmarks, source.image, source.landmarks, rng
+                )
+            except DataError as error:
+                made.problems.append((f"{video_id}#{index}", "not_manipulated", str(error)))
+                continue
             record = schema.make_record(
-                self.publish(made.image, self.rng("publish", video_id, str(index))),
+                self.publish(fake.image, self.rng("publish", video_id, str(index))),
                 shot.landmarks,
-                made.mask,
+                fake.mask,
                 label=schema.FAKE,
                 method=method,
                 split=task.split,
@@ -145,8 +154,7 @@ class MadeDatasetBuilder(FaceDatasetBuilder):
                 pristine_id=f"{schema.ORIGINAL}/{task.person}_{VIDEO}",
                 detector_score=shot.detector_score,
             )
-            records.append(record)
-        return records
+            made.records.append(record)
 
 
 def distance(shot: Shot, others: Sequence[Shot]) -> float:

@@ -10,7 +10,8 @@ from iid_jax import geometry
 
 # Polygon corners keep this many binary digits of a pixel when they are drawn.
 _SUBPIXEL_BITS = 4
-_DSSIM_KERNEL = cv2.getGaussianKernel(11, 1.5)
+_DSSIM_REACH = 5
+_DSSIM_KERNEL = cv2.getGaussianKernel(2 * _DSSIM_REACH + 1, 1.5)
 _C1, _C2 = (0.01 * 255.0) ** 2, (0.03 * 255.0) ** 2
 
 
@@ -57,7 +58,10 @@ def feather(mask: np.ndarray, width: float) -> np.ndarray:
     """
     radius = max(int(np.ceil(width)), 1)
     size = (2 * radius + 1, 2 * radius + 1)
-    return cv2.GaussianBlur(mask, size, max(width / 2.0, 0.3), borderType=cv2.BORDER_REPLICATE)
+    sigma = max(width / 2.0, 0.3)
+    blurred = cv2.GaussianBlur(mask, size, sigma, borderType=cv2.BORDER_REPLICATE)
+    # The kernel's weights sum to 1 but for float rounding.
+    return np.minimum(blurred, 1.0)
 
 
 def tight_box(mask: np.ndarray, threshold: float = 0.5) -> np.ndarray | None:
@@ -84,6 +88,24 @@ def dssim(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     together = _smooth(a * b) - product
     ssim = (2 * product + _C1) * (2 * together + _C2) / ((squares + _C1) * (spread + _C2))
     return np.clip((1.0 - ssim) / 2.0, 0.0, 1.0)
+
+
+def difference(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Returns the DSSIM of two uint8 images (H, W, 3), mean over the channels, float32 (H, W)."""
+    return cv2.transform(dssim(first, second), np.full((1, 3), 1.0 / 3.0))
+
+
+def mean_difference(first: np.ndarray, second: np.ndarray, mask: np.ndarray) -> float:
+    """Returns the mean DSSIM of two images (H, W, 3) over the mask (H, W) at 0.5; 0 if empty."""
+    inside = (mask >= 0.5).astype(np.uint8)
+    x, y, width, height = cv2.boundingRect(inside)
+    if not width:
+        return 0.0
+    # With the Gaussian's reach around it, the part has the same DSSIM inside as the whole.
+    rows = slice(max(y - _DSSIM_REACH, 0), y + height + _DSSIM_REACH)
+    columns = slice(max(x - _DSSIM_REACH, 0), x + width + _DSSIM_REACH)
+    values = difference(first[rows, columns], second[rows, columns])
+    return float(cv2.mean(values, inside[rows, columns])[0])
 
 
 def _smooth(image: np.ndarray) -> np.ndarray:

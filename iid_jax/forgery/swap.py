@@ -134,7 +134,7 @@ def _windows(
     The scale first drawn is kept for several attempts, so that the scales stay equally frequent.
     """
     canvas = len(hull)
-    difference = masks.dssim(genuine, manipulated).mean(axis=2) * hull
+    difference = masks.difference(genuine, manipulated) * hull
     integrals = _integral(hull), _integral(difference)
     for scale in rng.permutation(len(settings.scales)).tolist():
         for _ in range(_ATTEMPTS_PER_SCALE):
@@ -200,7 +200,7 @@ def _compose(
         image, fell_back = blend.poisson(genuine, manipulated, mask)
     else:
         image, fell_back = blend.alpha(genuine, manipulated, mask), False
-    difference = mean_difference(genuine, image, mask)
+    difference = masks.mean_difference(genuine, image, mask)
     if difference < settings.min_difference and not settings.null:
         return None
     recipe = {
@@ -211,11 +211,3 @@ def _compose(
     }
     boxes = np.array([WHOLE, box] if area.local else [WHOLE], np.float32)
     return Forgery(image, boxes, mask, recipe)
-
-
-def mean_difference(genuine: np.ndarray, image: np.ndarray, mask: np.ndarray) -> float:
-    """Returns the mean DSSIM of two canvases (S, S, 3) over the mask (S, S) at 0.5; 0 if empty."""
-    inside = mask >= 0.5
-    if not inside.any():
-        return 0.0
-    return float(masks.dssim(genuine, image).mean(axis=2)[inside].mean())

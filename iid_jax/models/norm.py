@@ -49,8 +49,8 @@ def normalise(
     """Returns (y in x's type, mean (C,), biased variance (C,)) of x (B, ..., C).
 
     No gradient flows through the returned mean and variance, which only feed running averages.
-    The gradient of y is the closed form (Ioffe and Szegedy 2015, section 3): a quarter less time
-    in the backward pass than differentiating the two moments.
+    The gradient of y is the closed form (Ioffe and Szegedy 2015, section 3): differentiating the
+    two moments takes more passes over x, a sixth of `resnet_small`'s train step on CPU.
     """
     return _forward(x, scale, bias, epsilon)[0]
 
@@ -87,7 +87,7 @@ def channel_sum(x: jax.Array) -> jax.Array:
 
 
 def _sum_by_matmul(x: jax.Array) -> jax.Array:
-    # XLA's reduction over leading axes is scalar code on CPU: 10 times slower than a product with
+    # XLA's reduction over leading axes is scalar code on CPU: 8 times slower than a product with
     # ones, and (measured against float64) less exact than sums per image, then over images.
     rows = x.reshape(x.shape[0], -1, x.shape[-1])
     ones = jnp.ones(rows.shape[:2], x.dtype)

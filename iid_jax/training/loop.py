@@ -1,6 +1,7 @@
 """The training loop, in the order in which things happen."""
 
 import collections
+import contextlib
 import math
 import time
 from pathlib import Path
@@ -50,15 +51,18 @@ def train(config: Config, workdir: Path, catalog: Catalog, quiet: bool = False) 
     here = jax.process_index(), jax.process_count()
     batches = pipeline.train_iterator(catalog, config.data, spec, side, *drawn, *here)
     feed = Feed(batches, sharding.batch_sharding(mesh), step.FED)
-    with Checkpoints(workdir, length.keep) as checkpoints, Stop() as stop:
+    with contextlib.ExitStack() as closing:
+        stop = closing.enter_context(Stop())
+        checkpoints = closing.enter_context(Checkpoints(workdir, length.keep))
         done, spent = 0, {"seconds": 0.0, "compile_seconds": 0.0}
         if checkpoints.steps():
             done = checkpoints.steps()[-1]
             current, info = checkpoints.restore(done, current)
             feed.resume(info["data"])
             spent = info["spent"]
-        log = Log(workdir, done, active=first)
+        log = closing.enter_context(Log(workdir, done, active=first))
         progress = Progress(length.steps, "train", "step", quiet or not first, done)
+        closing.callback(progress.close)
         if done or checkpoints.removed:
             progress.say(_resumed(done, length.steps, checkpoints.removed))
 
@@ -71,8 +75,9 @@ def train(config: Config, workdir: Path, catalog: Catalog, quiet: bool = False) 
             if compiled is None:
                 before = time.monotonic()
                 compiled = run_step.lower(current, batch).compile()
-                spent["compile_seconds"] += time.monotonic() - before
-                began += time.monotonic() - before
+                took = time.monotonic() - before
+                spent["compile_seconds"] += took
+                began += took
             current, scalars = compiled(current, batch)
             done += 1
             last, stopping = done == length.steps, stop.wanted(done)
@@ -101,8 +106,6 @@ def train(config: Config, workdir: Path, catalog: Catalog, quiet: bool = False) 
                 checkpoints.save(done, current, {**info, "data": position, "spent": spent}, merit)
             if stopping:
                 break
-        log.close()
-        progress.close()
     if done and stop.noted:
         raise Preempted(
             f"stopped by SIGTERM, saved at step {done}; the same command goes on from there"

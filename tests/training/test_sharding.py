@@ -1,6 +1,7 @@
 """Where arrays lie; the same numbers whatever the devices."""
 
 import json
+import socket
 
 import jax
 import numpy as np
@@ -65,3 +66,27 @@ def test_a_run_of_several_processes_says_what_is_missing(monkeypatch):
     monkeypatch.delenv("IID_PROCESS", raising=False)
     with pytest.raises(UsageError, match="IID_PROCESS "):
         sharding.start(8)
+
+
+@pytest.mark.long
+def test_two_processes_train_as_one_does(start, tiny, practice_dir, tmp_path):
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        coordinator = f"localhost:{free.getsockname()[1]}"
+    together = {"IID_COORDINATOR": coordinator, "IID_PROCESSES": "2"}
+    processes = [
+        start("run_tiny.py", tmp_path / "two", practice_dir, **together, IID_PROCESS=str(index))
+        for index in range(2)
+    ]
+    processes.append(start("run_tiny.py", tmp_path / "one", practice_dir))
+    for process in processes:
+        _, err = process.communicate(timeout=300)
+        assert process.returncode == 0, err
+    one, two = (
+        [json.loads(x) for x in (tmp_path / name / "metrics.jsonl").read_text().splitlines()]
+        for name in ("one", "two")
+    )
+    for name in ("loss", "grad_norm", "val_frame_auc"):
+        expected = [x[name] for x in one if name in x]
+        assert expected
+        np.testing.assert_allclose([x[name] for x in two if name in x], expected, rtol=1e-4)
