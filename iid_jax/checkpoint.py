@@ -79,7 +79,7 @@ class Checkpoints:
             return
         info = {**info, "step": step, "metric": metric}
         items = {STATE: ocp.args.StandardSave(state), INFO: ocp.args.JsonSave(info)}
-        self._manager.save(step, args=ocp.args.Composite(**items))
+        self._manager.save(step, args=ocp.args.Composite(**items), force=True)
         self._unsealed[step] = metric
 
     def poll(self) -> None:

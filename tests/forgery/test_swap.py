@@ -277,14 +277,13 @@ def test_a_face_off_the_canvas_is_not_swapped(landmarks):
 
 
 @pytest.mark.parametrize("mode", ["global", "partial"])
-@pytest.mark.parametrize(
-    ("settings", "limit"), [(ALPHA, 1), (POISSON, 2)], ids=["alpha", "poisson"]
-)
-def test_a_null_swap_gives_the_genuine_canvas(landmarks, mode, settings, limit):
+@pytest.mark.parametrize("settings", [ALPHA, POISSON], ids=["alpha", "poisson"])
+def test_a_null_swap_gives_the_genuine_canvas_exactly(landmarks, mode, settings):
+    """So that nothing but the manipulation tells a swap from a genuine canvas."""
     null = dataclasses.replace(settings, null=True)
     for seed in range(10):
         forged = make(seed, landmarks, null, mode)
-        assert np.abs(forged.image.astype(int) - texture(0)).max() <= limit
+        np.testing.assert_array_equal(forged.image, texture(0))
         assert (forged.mask >= 0.5).any()
         assert len(forged.boxes) == (2 if mode == "partial" else 1)
 
