@@ -2,8 +2,9 @@
 
 Four that differ in kind as those of FaceForensics++ do: `affine_swap` pastes a warped face with a
 feathered edge, `resynthesis` leaves the low resolution of an autoencoder, `expression` warps mouth
-and eyes and pastes nothing, `poisson_swap` blends gradients. How strong their traces are is drawn
-at random, from plain to subtle; none is invisible. Where the mask is 0 the target is untouched.
+and eyes through a soft texture and pastes nothing, `poisson_swap` blends gradients. How strong
+their traces are is drawn at random, from plain to subtle; none is invisible. Where the mask is 0
+the target is untouched.
 """
 
 from collections.abc import Callable
@@ -22,6 +23,8 @@ MIN_DIFFERENCE = 2.0
 ATTEMPTS = 4
 # The least resolution of the autoencoder's face and the share of the face's own it reaches.
 CODE = (22.0, 34.0)
+# Deviation of the Gaussian that makes a neural renderer's texture, in face sizes.
+TEXTURE = (0.01, 0.026)
 
 
 class Manipulated(NamedTuple):
@@ -63,7 +66,10 @@ def _poisson_swap(pair: warps.Pair, rng: np.random.Generator, push: float) -> Ma
 
 
 def _expression(pair: warps.Pair, rng: np.random.Generator, push: float) -> Manipulated:
-    """Returns the target with mouth and eyes moved as the donor's; a warp, nothing is pasted."""
+    """Returns the target with mouth and eyes moved as the donor's; a warp, nothing is pasted.
+
+    What moves is rendered from a texture coarser than the picture, as a neural renderer's is.
+    """
     points = pair.target_landmarks
     matrix = geometry.similarity(
         geometry.five_points(pair.donor_landmarks), geometry.five_points(points)
@@ -74,12 +80,12 @@ def _expression(pair: warps.Pair, rng: np.random.Generator, push: float) -> Mani
         # Only the part's own shape changes: where it sits belongs to the person.
         moved[part] = wanted[part] - wanted[part].mean(0) - (points[part] - points[part].mean(0))
     longest = max(float(np.linalg.norm(moved, axis=1).max()), 1e-6)
-    reach = rng.uniform(0.045, 0.085) * (1.0 + 0.5 * push) * pair.size
+    reach = rng.uniform(0.05, 0.1) * (1.0 + 0.5 * push) * pair.size
     field, mask = warps.displacement(points, moved * (reach / longest), pair.target.shape[:2])
     # On a turned face an eye is close to the edge: what is behind the head does not move with it.
     inside = _inside(pair, cv2.convexHull(points.astype(np.float32))[:, 0], 0.03 * pair.size)
     field, mask = field * inside[..., None], mask * inside
-    image = warps.displace(pair.target, field)
+    image = warps.displace(pair.target, field, mask, rng.uniform(*TEXTURE) * pair.size)
     return Manipulated(np.where(mask[..., None] > 0, image, pair.target), mask)
 
 

@@ -87,12 +87,21 @@ def displacement(
     return field.astype(np.float32), mask
 
 
-def displace(image: np.ndarray, field: np.ndarray) -> np.ndarray:
-    """Returns the image with each pixel fetched from where it was before the displacement."""
+def displace(image: np.ndarray, field: np.ndarray, level: np.ndarray, sigma: float) -> np.ndarray:
+    """Returns the image with each pixel fetched from where it was before the displacement.
+
+    It is fetched as from a texture with two levels: `level` (H, W) in 0..1 goes from the image
+    itself to the image under a Gaussian of `sigma` px.
+    """
     height, width = image.shape[:2]
     x = np.arange(width, dtype=np.float32) - field[..., 0]
     y = np.arange(height, dtype=np.float32)[:, None] - field[..., 1]
-    return cv2.remap(image, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    fine, coarse = (
+        cv2.remap(texture, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        for texture in (image, cv2.GaussianBlur(image, (0, 0), sigma))
+    )
+    mixed = fine + level[..., None] * (coarse.astype(np.float32) - fine)
+    return np.rint(mixed).astype(np.uint8)
 
 
 def _outline(landmarks: np.ndarray) -> np.ndarray:

@@ -150,8 +150,19 @@ def test_a_displacement_moves_a_point_where_it_was_told_to(shots):
     assert not field[mask == 0].any()
     spot = np.zeros_like(shots[0].image)
     cv2.circle(spot, (int(x), int(y)), 2, (255, 255, 255), -1)
-    bright = np.argwhere(warps.displace(spot, field)[..., 0] > 128).mean(0)
+    bright = np.argwhere(warps.displace(spot, field, 0 * mask, 1.0)[..., 0] > 128).mean(0)
     np.testing.assert_allclose(bright, (y - 2.0, x + 3.0), atol=0.3)
+
+
+def test_the_coarse_level_has_the_stated_width_and_the_fine_one_is_the_picture():
+    spot = np.zeros((41, 41, 3), np.uint8)
+    spot[20, 20] = 255
+    still = np.zeros((41, 41, 2), np.float32)
+    fine = warps.displace(spot, still, np.zeros((41, 41), np.float32), 1.5)
+    np.testing.assert_array_equal(fine, spot)
+    coarse = warps.displace(spot, still, np.ones((41, 41), np.float32), 1.5)[20, :, 0]
+    x = np.arange(41) - 20
+    assert np.sqrt((coarse * x**2).sum() / coarse.sum()) == pytest.approx(1.5, abs=0.15)
 
 
 def sharpness(made: manipulations.Manipulated) -> float:
