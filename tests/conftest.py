@@ -1,8 +1,10 @@
 """What all tests share: one thread per test process, warm compilations, and where data lies."""
 
 import fcntl
+import hashlib
 import os
 from pathlib import Path
+from typing import NamedTuple
 
 REPOSITORY = Path(__file__).parents[1]
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "main")
@@ -67,3 +69,78 @@ def practice(practice_dir):
     from iid_jax.data.catalog import open_catalog
 
     return open_catalog("practice_faces", practice_dir)
+
+
+class DrawnLandmarker:
+    """A landmarker that knows the faces of certain pictures: upright and mirrored."""
+
+    fingerprint = "drawn/test"
+
+    def __init__(self):
+        self.known: dict[str, list] = {}
+
+    def know(self, picture: np.ndarray, *landmarks: np.ndarray) -> None:
+        """Remembers the faces (68, 2) of an RGB uint8 picture."""
+        from iid_jax import geometry
+
+        width = picture.shape[1]
+        mirrored = [geometry.mirror_landmarks(points, width) for points in landmarks]
+        self.know_as_it_is(picture, *landmarks)
+        self.know_as_it_is(picture[:, ::-1], *mirrored)
+
+    def know_as_it_is(self, picture: np.ndarray, *landmarks: np.ndarray) -> None:
+        from iid_jax.faces.landmarks import Face
+
+        def face(points):
+            box = np.concatenate([points.min(axis=0), points.max(axis=0)])
+            return Face(box.astype(np.float32), points.astype(np.float32), 1.5)
+
+        self.known[self._key(picture)] = [face(points) for points in landmarks]
+
+    def __call__(self, image: np.ndarray) -> list:
+        return self.known.get(self._key(image), [])
+
+    def _key(self, picture: np.ndarray) -> str:
+        return hashlib.sha256(np.ascontiguousarray(picture).tobytes()).hexdigest()
+
+
+class PhotoTree(NamedTuple):
+    """A folder `<person>/*.jpg` of drawn photographs, and what finds the faces on them."""
+
+    folder: Path
+    find: DrawnLandmarker
+
+
+@pytest.fixture(scope="session")
+def photo_tree(tmp_path_factory) -> PhotoTree:
+    """Fourteen drawn people with four photographs each, 192 px: copy it to change it."""
+    from PIL import Image
+
+    from iid_jax.faces import drawn, media
+
+    tree = PhotoTree(tmp_path_factory.mktemp("photographs"), DrawnLandmarker())
+    for number in range(14):
+        rng = np.random.default_rng(number)
+        person = drawn.draw_person(rng)
+        folder = tree.folder / f"Person_{number:02d}"
+        folder.mkdir()
+        for i, shot in enumerate(drawn.draw_video(person, rng, 4)):
+            path = folder / f"{i}.jpg"
+            Image.fromarray(shot.image).save(path, quality=92)
+            tree.find.know(media.read_image(path), shot.landmarks)
+    return tree
+
+
+@pytest.fixture
+def told(capsys):
+    """Runs a command in this process; (exit code, the one line on stderr without its prefix)."""
+    from iid_jax.main import main
+
+    def run(*argv) -> tuple[int, str]:
+        capsys.readouterr()
+        code = main([str(word) for word in argv])
+        text = capsys.readouterr().err
+        assert text.startswith("iid_jax: ") and text.endswith("\n") and text.count("\n") == 1, text
+        return code, text.removeprefix("iid_jax: ").strip()
+
+    return run

@@ -6,12 +6,9 @@ spreads the tasks over processes, writes the records through TFDS and leaves a m
 
 import concurrent.futures
 import contextlib
-import csv
 import dataclasses
 import importlib.util
 import io
-import json
-import multiprocessing
 import os
 import sys
 import types
@@ -19,34 +16,24 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import cv2
 import tensorflow_datasets as tfds
 from absl import logging
 
 from iid_jax import config_file
-from iid_jax.data import people, schema
+from iid_jax.data import people, prepared, schema, workers
 from iid_jax.data.catalog import Catalog, open_catalog
+from iid_jax.data.prepared import Settings
 from iid_jax.errors import DataError, UsageError, nearest
 from iid_jax.progress import Progress
 
 _PACKAGE = "_iid_jax_datasets"
-REPORT_COLUMNS = ("item", "status", "detail")
 
 
 class Made(NamedTuple):
     """What one task gave: its records, and (item, status, detail) of everything left out."""
 
     records: list[schema.Record]
-    problems: list[tuple[str, str, str]]
-
-
-@dataclasses.dataclass(frozen=True)
-class Settings:
-    """What the user of `prepare` may choose; `source` is the folder as downloaded."""
-
-    source: str | None = None
-    limit: int | None = None
-    seed: int = 0
+    problems: list[prepared.Problem]
 
 
 @dataclasses.dataclass(eq=False, kw_only=True)
@@ -75,7 +62,9 @@ class FaceDatasetBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True
     ):
         self.settings = settings or Settings()
         self.jobs, self.quiet = jobs, quiet
-        self.problems: list[tuple[str, str, str]] = []
+        self.problems: list[prepared.Problem] = []
+        self._closing = contextlib.ExitStack()
+        self._pool: concurrent.futures.Executor | None = None
         super().__init__(file_format="array_record", **kw)
 
     @staticmethod
@@ -90,6 +79,12 @@ class FaceDatasetBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True
     def make(self, task: Any) -> Made:
         """Returns the records of one task; the same whatever was made before."""
         raise NotImplementedError
+
+    def state(self) -> Any:
+        """Returns what `plan` found out and `make` needs, for the processes that make."""
+
+    def adopt(self, state: Any) -> None:
+        """Takes over what another process found out in `plan`."""
 
     def landmarker(self) -> str:
         """Returns the fingerprint of what found the landmarks; data sets of two never mix."""
@@ -114,23 +109,45 @@ class FaceDatasetBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True
         if self.jobs <= 1:
             yield from map(self.make, tasks)
             return
-        name = f"{self.name}/{self.builder_config.name}" if self.builder_config else self.name
-        context = multiprocessing.get_context("spawn")
-        with concurrent.futures.ProcessPoolExecutor(
-            self.jobs, context, _start_worker, (name, self.settings)
-        ) as pool:
-            chunk = max(1, min(8, len(tasks) // (4 * self.jobs)))
-            yield from pool.map(_work, tasks, chunksize=chunk)
+        if self._pool is None:
+            name = f"{self.name}/{self.builder_config.name}" if self.builder_config else self.name
+            start = (_start_worker, name, self.settings, self.state())
+            self._pool = self._closing.enter_context(workers.pool(self.jobs, *start))
+        chunk = max(1, min(8, len(tasks) // (4 * self.jobs)))
+        yield from self._pool.map(_work, tasks, chunksize=chunk)
+
+    def _download_and_prepare(self, *args, **kw) -> None:
+        """Writes records, report and manifest into the folder that TFDS renames when all is there.
+
+        So a folder with the version's name is whole, whenever the process is killed.
+        """
+        with self._closing:
+            super()._download_and_prepare(*args, **kw)
+        directory = Path(self.data_dir)
+        self.info.write_to_directory(self.data_dir)
+        prepared.write_report(directory, self.problems)
+        catalog = Catalog(f"{self.name}/{self.builder_config.name}", directory)
+        manifest = {
+            "schema": 1,
+            "name": catalog.name,
+            "version": str(self.version),
+            **self.settings.described(),
+            "landmarker": self.landmarker(),
+            "fingerprint": catalog.fingerprint,
+            "records": catalog.counts(),
+            "left_out": prepared.count_statuses(self.problems),
+        }
+        prepared.write_manifest(directory, manifest)
 
 
 _worker_builder: FaceDatasetBuilder | None = None
 
 
-def _start_worker(name: str, settings: Settings) -> None:
+def _start_worker(name: str, settings: Settings, state: Any) -> None:
     global _worker_builder
-    cv2.setNumThreads(1)
     # The worker only makes records; where they are written is the parent's business.
     _worker_builder = load_builder(name, data_dir=os.devnull, settings=settings)
+    _worker_builder.adopt(state)
 
 
 def _work(task: Any) -> Made:
@@ -177,9 +194,10 @@ def load_builder(full_name: str, data_dir: str | os.PathLike, **options: Any) ->
     """
     name, _, config = full_name.partition("/")
     cls = builder_class(name)
-    return cls(
-        data_dir=os.fspath(data_dir), config=cls.named_config(config or "default"), **options
-    )
+    with _without_warnings():
+        return cls(
+            data_dir=os.fspath(data_dir), config=cls.named_config(config or "default"), **options
+        )
 
 
 def prepare(
@@ -192,36 +210,65 @@ def prepare(
     """Builds `name[/config]` under `data_dir` and returns its catalog; what is there is kept.
 
     Raises:
-      UsageError: unknown name, or a missing or wrong source. DataError: it cannot be written.
+      UsageError: unknown name, a wrong source, or there already but made with other settings.
+      DataError: it cannot be written.
     """
     settings = settings or Settings()
     jobs = jobs or os.cpu_count() or 1
     builder = load_builder(full_name, data_dir, settings=settings, jobs=jobs, quiet=quiet)
-    if builder.NEEDS_SOURCE and not (settings.source and Path(settings.source).is_dir()):
-        raise UsageError(
-            f"{builder.name} is made from a folder here; got --source={settings.source}; "
-            f"prepare --dataset={builder.name} --source=DIR --data_dir={data_dir}"
-        )
     directory = Path(builder.data_dir)
-    if not (directory / "features.json").exists():
-        _download_and_prepare(builder)
-        _write_report(directory / "prepare_report.csv", builder.problems)
-    manifest = directory / "manifest.json"
-    if not manifest.exists():
-        _write_manifest(manifest, builder, open_catalog(full_name, data_dir))
+    _check_source(builder, data_dir, needed=not is_prepared(full_name, data_dir))
+    if not is_prepared(full_name, data_dir):
+        with prepared.alone(directory.parent):
+            # Another process may have made it while this one waited.
+            if not is_prepared(full_name, data_dir):
+                _download_and_prepare(builder)
+    prepared.check_same(directory, settings)
     return open_catalog(full_name, data_dir)
+
+
+def is_prepared(full_name: str, data_dir: str | os.PathLike) -> bool:
+    """Returns whether the data set `name[/config]` is there, in this builder's version.
+
+    Raises:
+      UsageError: no such data set or configuration.
+    """
+    return (Path(load_builder(full_name, data_dir).data_dir) / "features.json").exists()
 
 
 def ensure(full_name: str, data_dir: str | os.PathLike, quiet: bool = False) -> Catalog:
     """Returns the catalog of a data set, making it first where it needs nothing but code.
 
     Raises:
-      DataError: it is not prepared and cannot be made without a source.
+      DataError: it is not prepared and cannot be made without a source. UsageError: unknown name.
     """
-    name = full_name.partition("/")[0]
-    if name in builder_names() and not builder_class(name).NEEDS_SOURCE:
-        return prepare(full_name, data_dir, quiet=quiet)
-    return open_catalog(full_name, data_dir)
+    name, _, config = full_name.partition("/")
+    if any((Path(data_dir) / name / (config or "default")).glob("[0-9]*/features.json")):
+        return open_catalog(full_name, data_dir)
+    if builder_class(name).NEEDS_SOURCE:
+        load_builder(full_name, data_dir)  # says what is wrong with the configuration's name
+        raise DataError(
+            f"no data set {full_name} under --data_dir={data_dir}; make it with "
+            + _command(full_name, data_dir)
+        )
+    return prepare(full_name, data_dir, quiet=quiet)
+
+
+def _check_source(builder: FaceDatasetBuilder, data_dir: str | os.PathLike, needed: bool) -> None:
+    name, source = f"{builder.name}/{builder.builder_config.name}", builder.settings.source
+    if source is None:
+        if builder.NEEDS_SOURCE and needed:
+            raise UsageError(f"{builder.name} is made from a folder: {_command(name, data_dir)}")
+    elif not builder.NEEDS_SOURCE:
+        raise UsageError(f"{builder.name} is made from nothing; leave out --source={source}")
+    elif not Path(source).is_dir():
+        raise UsageError(f"--source={source} is not a folder; {_command(name, data_dir)}")
+
+
+def _command(full_name: str, data_dir: str | os.PathLike) -> str:
+    return (
+        f"python -m iid_jax.main prepare --dataset={full_name} --source=DIR --data_dir={data_dir}"
+    )
 
 
 @contextlib.contextmanager
@@ -238,32 +285,10 @@ def _without_warnings():
 def _download_and_prepare(builder: FaceDatasetBuilder) -> None:
     tfds.disable_progress_bar()
     try:
-        with contextlib.redirect_stdout(io.StringIO()):
+        with contextlib.redirect_stdout(io.StringIO()), _without_warnings():
             builder.download_and_prepare()
     except OSError as error:
-        raise DataError(f"cannot write {builder.data_dir}: {error}") from error
-
-
-def _write_report(path: Path, problems: list[tuple[str, str, str]]) -> None:
-    with path.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows([REPORT_COLUMNS, *sorted(problems)])
-
-
-def _write_manifest(path: Path, builder: FaceDatasetBuilder, catalog: Catalog) -> None:
-    manifest = {
-        "schema": 1,
-        "name": catalog.name,
-        "version": str(builder.version),
-        "seed": builder.settings.seed,
-        "limit": builder.settings.limit,
-        "landmarker": builder.landmarker(),
-        "fingerprint": catalog.fingerprint,
-        "records": catalog.counts(),
-        "left_out": len(builder.problems),
-    }
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
-    temporary.replace(path)
+        raise DataError(f"{builder.name} cannot be prepared: {error}") from error
 
 
 def _register_package(name: str, folder: Path) -> None:

@@ -9,6 +9,8 @@ import collections
 import hashlib
 import json
 import os
+import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +34,7 @@ class Catalog:
     def __init__(self, name: str, directory: Path):
         self.name, self.directory = name, Path(directory)
         self._sources: dict[str, Any] = {}
-        self.columns = _index(self.directory)
+        self.columns = _index(name, self.directory)
         self._first = _first_rows(self.columns["split"])
         self._row_of = {key: row for row, key in enumerate(self._keys()) if key[3] == schema.REAL}
 
@@ -77,6 +79,15 @@ class Catalog:
         keys = zip(c["pristine_id"][rows], c["frame"][rows], c["face"][rows], strict=True)
         return np.array([self._row_of.get((*key, schema.REAL), -1) for key in keys], np.int64)
 
+    def frames_beside(self, row: int) -> np.ndarray:
+        """Returns the other rows of the same face in the same video and split, ascending."""
+        c = self.columns
+        same = np.ones(len(self), bool)
+        for column in ("video_id", "face", "split"):
+            same &= c[column] == c[column][row]
+        same[row] = False
+        return np.flatnonzero(same)
+
     def people(self, split: str, role: str = "identity", label: int | None = None) -> set[str]:
         """Returns who appears in a split as `identity` or as `source_identity` (donor)."""
         return set(self.columns[role][self.select(split, label=label)].tolist()) - {""}
@@ -94,15 +105,12 @@ class Catalog:
         """
         split = str(self.columns["split"][row])
         if split not in self._sources:
-            self._sources[split] = _open_split(self.directory, split)
+            self._sources[split] = _open_split(self.name, self.directory, split)
         try:
-            example = self._sources[split][int(row) - self._first[split]]
+            return schema.from_example(self._sources[split][int(row) - self._first[split]])
         except Exception as error:
-            raise DataError(
-                f"{self.name}: record {self.record_id(row)} cannot be read ({_first_line(error)}); "
-                "delete the data set's folder and prepare it again"
-            ) from error
-        return schema.from_example(example)
+            what = f"record {self.record_id(row)} cannot be read"
+            raise _damaged(self.name, self.directory, what, error) from error
 
     @property
     def fingerprint(self) -> str:
@@ -114,9 +122,22 @@ class Catalog:
 
     @property
     def manifest(self) -> dict[str, Any]:
-        """What `prepare` noted down, or {} where the note is missing."""
+        """What `prepare` noted down, or {} where the note is missing.
+
+        Raises:
+          DataError: the note is damaged.
+        """
         path = self.directory / "manifest.json"
-        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        if not path.exists():
+            return {}
+        try:
+            values = json.loads(path.read_text(encoding="utf-8"))
+            if not isinstance(values, dict):
+                raise ValueError(f"a {type(values).__name__} in place of an object")
+            return values
+        except (OSError, ValueError) as error:
+            what = f"{path.name} cannot be read"
+            raise _damaged(self.name, self.directory, what, error) from error
 
     @property
     def landmarker(self) -> str:
@@ -147,43 +168,50 @@ def open_catalog(full_name: str, data_dir: str | os.PathLike) -> Catalog:
     name, _, config = full_name.partition("/")
     config = config or "default"
     root = Path(data_dir) / name / config
-    versions = [p.parent for p in root.glob("*/features.json")]
+    # What a killed `prepare` leaves lies in folders that are not called like a version.
+    versions = [p.parent for p in root.glob("[0-9]*.[0-9]*.[0-9]*/features.json")]
     if not versions:
         known = [p.name for p in Path(data_dir).glob("*") if p.is_dir()]
         hint = nearest(name, known) if known and name not in known else ""
         raise DataError(
             f"no data set {name}/{config} under --data_dir={data_dir}{hint}; make it with "
-            f"python -m iid_jax.main prepare --dataset={name}/{config} --data_dir={data_dir}"
+            + _command(f"{name}/{config}", data_dir)
         )
     newest = max(versions, key=lambda p: [int(n) for n in p.name.split(".")])
     return Catalog(f"{name}/{config}", newest)
 
 
-def _open_split(directory: Path, split: str, **options: Any) -> Any:
+def _open_split(name: str, directory: Path, split: str) -> Any:
     try:
-        return tfds.builder_from_directory(directory).as_data_source(split, **options)
+        return tfds.builder_from_directory(directory).as_data_source(split)
     except Exception as error:
-        raise DataError(
-            f"{directory}: split {split} cannot be opened ({_first_line(error)}); "
-            "delete the data set's folder and prepare it again"
-        ) from error
+        raise _damaged(name, directory, f"split {split} cannot be opened", error) from error
+
+
+def _command(full_name: str, data_dir: str | os.PathLike) -> str:
+    return f"python -m iid_jax.main prepare --dataset={full_name} --data_dir={data_dir}"
+
+
+def _damaged(name: str, directory: Path, what: str, error: Exception) -> DataError:
+    remedy = f"delete {directory} and make it again with {_command(name, directory.parents[2])}"
+    return DataError(f"{name}: {what} ({_first_line(error)}); {remedy}")
 
 
 def _first_line(error: Exception) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0][:200]
 
 
-def _index(directory: Path) -> dict[str, np.ndarray]:
+def _index(name: str, directory: Path) -> dict[str, np.ndarray]:
     stamp = _stamp(directory)
     path = directory / INDEX
     try:
-        with np.load(path, allow_pickle=False) as stored:
-            columns = {name: stored[name] for name in stored.files}
-        if columns.pop("stamp").item() == stamp:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
+            columns = {column: stored[column] for column in stored.files}
+        if columns.pop("stamp").item() == stamp and columns.keys() == set(schema.COLUMNS):
             return columns
-    except (OSError, ValueError, KeyError, EOFError):
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
         pass  # absent, stale or damaged: the index is derived again from the records
-    columns = _scan(directory)
+    columns = _scan(name, directory)
     _store(path, {**columns, "stamp": np.array(stamp)})
     return columns
 
@@ -193,16 +221,23 @@ def _stamp(directory: Path) -> str:
     return json.dumps([1, [(f.name, f.stat().st_size) for f in files]])
 
 
-def _scan(directory: Path) -> dict[str, np.ndarray]:
-    lists: dict[str, list[Any]] = {name: [] for name in schema.COLUMNS}
-    splits = tfds.builder_from_directory(directory).info.splits
+def _scan(name: str, directory: Path) -> dict[str, np.ndarray]:
+    lists: dict[str, list[Any]] = {column: [] for column in schema.COLUMNS}
+    try:
+        splits = tfds.builder_from_directory(directory).info.splits
+    except Exception as error:
+        raise _damaged(name, directory, "its description cannot be read", error) from error
     for split in (s for s in schema.SPLITS if s in splits):
-        source = _open_split(directory, split)
+        source = _open_split(name, directory, split)
         for position in range(len(source)):
-            record = schema.from_example(source[position])
-            for name, values in lists.items():
-                values.append(getattr(record, name))
-    return {name: np.array(values) for name, values in lists.items()}
+            try:
+                record = schema.from_example(source[position])
+            except Exception as error:
+                what = f"record {position} of split {split} cannot be read"
+                raise _damaged(name, directory, what, error) from error
+            for column, values in lists.items():
+                values.append(getattr(record, column))
+    return {column: np.array(values) for column, values in lists.items()}
 
 
 def _store(path: Path, columns: dict[str, np.ndarray]) -> None:

@@ -6,31 +6,39 @@ are matched to targets, the manipulations applied, and genuine and fake shots st
 
 import hashlib
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from iid_jax import geometry
 from iid_jax.data import people, schema
 from iid_jax.data.builder import FaceDatasetBuilder, Made
 from iid_jax.errors import DataError, UsageError
-from iid_jax.forgery.manipulations import MANIPULATIONS
+from iid_jax.forgery.manipulations import MANIPULATIONS, Manipulated
 
 VIDEO, PROBE = "video", "probe"
+# Between photographs of different people, tones spread about five times as widely as poses.
+TONE_WEIGHT = 0.2
 
 
 class Shot(NamedTuple):
-    """One genuine picture of a person: RGB uint8 (H, W, 3) and landmarks (68, 2) in its pixels."""
+    """One genuine picture of a person without its pixels: what donors are chosen by, and columns.
 
-    image: np.ndarray
+    `landmarks` (68, 2) in the picture's pixels, `tone` (3,) RGB 0..255 the skin's; `frame` its
+    number in the clip.
+    """
+
+    frame: int
     landmarks: np.ndarray
+    tone: np.ndarray = np.zeros(3)
     detector_score: float = 1.0
+    faces: int = 1
+    quality: str = ""
 
 
 class Task(NamedTuple):
     """One person in one split: whether the genuine shots are stored, and whose faces it gets.
 
-    `candidates` holds for every manipulation the people of whom the nearest becomes the donor.
+    `candidates` holds for every manipulation the people of whom the likest becomes the donor.
     """
 
     split: str
@@ -42,7 +50,10 @@ class Task(NamedTuple):
 class MadeDatasetBuilder(FaceDatasetBuilder):
     """Casts people, makes fakes of every manipulation, and writes both labels the same way."""
 
+    # Of so many people, drawn for each target and manipulation, the likest is the donor.
     CANDIDATES = 1
+    # A face turned farther from the donor's than this (face sizes, see `pose_distance`) is no fake.
+    FARTHEST_POSE = np.inf
 
     def names(self) -> list[str]:
         """Returns everybody there is, in a stable order."""
@@ -50,6 +61,10 @@ class MadeDatasetBuilder(FaceDatasetBuilder):
 
     def shots(self, person: str, clip: str) -> Sequence[Shot]:
         """Returns a person's shots of one clip (`video` or `probe`), the same at every call."""
+        raise NotImplementedError
+
+    def image(self, person: str, clip: str, shot: Shot) -> np.ndarray:
+        """Returns the pixels of a shot, RGB uint8 (H, W, 3)."""
         raise NotImplementedError
 
     def publish(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -87,12 +102,12 @@ class MadeDatasetBuilder(FaceDatasetBuilder):
     def make(self, task: Task) -> Made:
         """Returns the records of one person: the genuine shots, then every manipulation's."""
         clip = PROBE if task.split == "probe" else VIDEO
-        shots = self.shots(task.person, clip)
         made = Made([], [])
         if task.genuine:
-            made.records.extend(self._genuine(task, clip, i, shot) for i, shot in enumerate(shots))
+            shots = self.shots(task.person, clip)
+            made.records.extend(self._genuine(task, clip, shot) for shot in shots)
         for method, candidates in zip(MANIPULATIONS, task.candidates, strict=False):
-            self._fake(task, method, candidates, shots, made)
+            self._video(task, method, candidates, made)
         return made
 
     def _fakes(self, split: str, person: str, donors: Sequence[str], genuine: bool) -> Task:
@@ -102,84 +117,111 @@ class MadeDatasetBuilder(FaceDatasetBuilder):
         drawn = [rng.choice(len(others), count, replace=False) for _ in MANIPULATIONS]
         return Task(split, person, genuine, tuple(tuple(others[i] for i in d) for d in drawn))
 
-    def _genuine(self, task: Task, clip: str, index: int, shot: Shot) -> schema.Record:
-        video_id = f"{schema.ORIGINAL}/{task.person}_{clip}"
-        return schema.make_record(
-            self.publish(shot.image, self.rng("publish", video_id, str(index))),
-            shot.landmarks,
+    def _genuine(self, task: Task, clip: str, shot: Shot) -> schema.Record:
+        return self._record(
+            shot,
+            self.image(task.person, clip, shot),
             label=schema.REAL,
             method=schema.ORIGINAL,
             split=task.split,
-            video_id=video_id,
-            frame=index,
+            video_id=f"{schema.ORIGINAL}/{task.person}_{clip}",
             identity=task.person,
-            detector_score=shot.detector_score,
         )
 
-    def _fake(
-        self,
-        task: Task,
-        method: str,
-        candidates: Sequence[str],
-        shots: Sequence[Shot],
-        made: Made,
-    ) -> None:
+    def _video(self, task: Task, method: str, candidates: Sequence[str], made: Made) -> None:
         """Adds the fakes of one manipulation to `made`, or why a frame has none."""
         rng = self.rng("fake", method, task.person)
+        shots = self.shots(task.person, VIDEO)
         clips = {name: self.shots(name, VIDEO) for name in candidates}
         donor = candidates[0]
         if len(candidates) > 1:
-            donor = min(candidates, key=lambda name: distance(shots[0], clips[name]))
+            donor = min(candidates, key=lambda name: distance(shots, clips[name]))
         video_id = f"{method}/{task.person}_{donor}"
-        for index, shot in enumerate(shots):
-            source = nearest_shot(shot, clips[donor])
+        for shot in shots:
             try:
-                fake = MANIPULATIONS[method](
-                    shot.image, shot.landmarks, source.image, source.landmarks, rng
-                )
+                fake = self._fake(task.person, method, shot, donor, clips[donor], rng)
             except DataError as error:
-                made.problems.append((f"{video_id}#{index}", "not_manipulated", str(error)))
+                item = f"{video_id}#{shot.frame}"
+                made.problems.append((item, "not_manipulated", str(error)))
                 continue
-            record = schema.make_record(
-                self.publish(fake.image, self.rng("publish", video_id, str(index))),
-                shot.landmarks,
+            record = self._record(
+                shot,
+                fake.image,
                 fake.mask,
                 label=schema.FAKE,
                 method=method,
                 split=task.split,
                 video_id=video_id,
-                frame=index,
                 identity=task.person,
                 source_identity=donor,
                 pristine_id=f"{schema.ORIGINAL}/{task.person}_{VIDEO}",
-                detector_score=shot.detector_score,
             )
             made.records.append(record)
 
+    def _fake(
+        self,
+        person: str,
+        method: str,
+        shot: Shot,
+        donor: str,
+        clip: Sequence[Shot],
+        rng: np.random.Generator,
+    ) -> Manipulated:
+        source = likest_shot(shot, clip)
+        apart = pose_distance(shot, source)
+        if apart > self.FARTHEST_POSE:
+            raise DataError(
+                f"the donor's pose is {apart:.3f} face sizes away, allowed: {self.FARTHEST_POSE}"
+            )
+        target, face = self.image(person, VIDEO, shot), self.image(donor, VIDEO, source)
+        return MANIPULATIONS[method](target, shot.landmarks, face, source.landmarks, rng)
 
-def distance(shot: Shot, others: Sequence[Shot]) -> float:
-    """Returns how far the nearest of `others` is in pose (face sizes) and skin tone."""
-    return min(_pose_distance(shot, other) + _tone_distance(shot, other) for other in others)
+    def _record(
+        self, shot: Shot, picture: np.ndarray, mask: np.ndarray | None = None, **columns: Any
+    ) -> schema.Record:
+        rng = self.rng("publish", columns["video_id"], str(shot.frame))
+        return schema.make_record(
+            self.publish(picture, rng),
+            shot.landmarks,
+            mask,
+            frame=shot.frame,
+            faces=shot.faces,
+            detector_score=shot.detector_score,
+            quality=shot.quality,
+            **columns,
+        )
 
 
-def nearest_shot(shot: Shot, others: Sequence[Shot]) -> Shot:
-    """Returns the one of `others` whose face is turned most like that of `shot`."""
-    return min(others, key=lambda other: _pose_distance(shot, other))
+def distance(shots: Sequence[Shot], others: Sequence[Shot]) -> float:
+    """Returns how unlike `others` are to `shots`: the mean over `shots` to the likest of them."""
+    return float(np.mean([unlikeness(shot, likest_shot(shot, others)) for shot in shots]))
 
 
-def _pose_distance(a: Shot, b: Shot) -> float:
-    """How far the landmarks lie apart after the best similarity, in face sizes of `a`."""
-    matrix = geometry.similarity(b.landmarks, a.landmarks)
-    moved = geometry.transform_points(matrix, b.landmarks)
-    return float(np.abs(moved - a.landmarks).mean() / np.ptp(a.landmarks, axis=0).max())
+def likest_shot(shot: Shot, others: Sequence[Shot]) -> Shot:
+    """Returns the one of `others` whose face is most like that of `shot` in pose and tone."""
+    return min(others, key=lambda other: unlikeness(shot, other))
 
 
-def _tone_distance(a: Shot, b: Shot) -> float:
-    return float(np.abs(_tone(a) - _tone(b)).mean() / 255.0)
+def unlikeness(a: Shot, b: Shot) -> float:
+    """Returns the distance of pose plus the weighted distance of skin tone."""
+    return pose_distance(a, b) + TONE_WEIGHT * tone_distance(a, b)
 
 
-def _tone(shot: Shot) -> np.ndarray:
-    x0, y0 = np.maximum(shot.landmarks[[36, 31]].min(0).astype(int), 0)
-    x1, y1 = shot.landmarks[[45, 33]].max(0).astype(int) + 1
-    patch = shot.image[y0:y1, x0:x1]
-    return np.median(patch.reshape(-1, 3), axis=0) if patch.size else np.zeros(3)
+def pose_distance(a: Shot, b: Shot) -> float:
+    """Returns how far the landmarks lie apart after the best similarity, in face sizes of `a`."""
+    wanted, moved = _centred(a.landmarks), _centred(b.landmarks)
+    # As complex numbers, the best similarity (geometry.similarity) is one factor.
+    moved = moved * (np.vdot(moved, wanted) / np.vdot(moved, moved).real)
+    apart = np.abs((moved - wanted).view(np.float64)).mean()
+    return float(apart / np.ptp(a.landmarks, axis=0).max())
+
+
+def tone_distance(a: Shot, b: Shot) -> float:
+    """Returns how far the skin's colours lie apart, the mean over the channels, 0..1."""
+    return float(np.abs(a.tone - b.tone).mean() / 255.0)
+
+
+def _centred(landmarks: np.ndarray) -> np.ndarray:
+    """The landmarks as complex numbers around their mean, (68,) complex128."""
+    points = np.ascontiguousarray(landmarks, np.float64).view(np.complex128)[:, 0]
+    return points - points.mean()

@@ -1,7 +1,7 @@
 """One finished training sample from one draw: decode, align, swap, augment, label the anchors."""
 
 import dataclasses
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -15,14 +15,31 @@ from iid_jax.forgery import swap
 
 MAX_BOXES = 2
 MAX_DISAGREEMENT = 0.08
+# How many other frames of a pair are tried where the two faces hardly differ.
+OTHER_FRAMES = 3
 
 # What became of an element; the trainer counts them, so that no fallback stays unseen.
-OUTCOMES = ("genuine", "untouched", "global", "partial", "no_partner", "mispaired", "too_alike")
+# An `_elsewhere` was swapped in another frame of its pair: in its own the faces hardly differ.
+OUTCOMES = (
+    "genuine",
+    "untouched",
+    "global",
+    "partial",
+    "no_partner",
+    "mispaired",
+    "too_alike",
+    "global_elsewhere",
+    "partial_elsewhere",
+)
 
 
 @dataclasses.dataclass(frozen=True)
 class Sample:
-    """A canvas ready for training, with everything a person may want to see of its making."""
+    """A canvas ready for training, with everything a person may want to see of its making.
+
+    `row` is the record shown: the one drawn, or where `outcome` ends in `_elsewhere` another frame
+    of the same video.
+    """
 
     image: np.ndarray
     label: int
@@ -36,14 +53,31 @@ class Sample:
     recipe: dict[str, Any] = dataclasses.field(default_factory=dict)
 
 
+class _Seen(NamedTuple):
+    """A record and how it looks under an alignment."""
+
+    row: int
+    record: schema.Record
+    picture: canvas.Canvas
+
+
 class SampleMaker:
     """Makes samples of a catalog's records for a detector whose canvas has `feature` cells.
 
-    Calling it with a Draw gives the arrays of one element of the batch (see `arrays`).
+    Calling it with a Draw gives the arrays of one element of the batch (see `arrays`). Where a
+    fake hardly differs from its pristine frame, up to `other_frames` more of its video are tried.
     """
 
-    def __init__(self, catalog: Catalog, config: DataConfig, spec: canvas.CanvasSpec, feature: int):
+    def __init__(
+        self,
+        catalog: Catalog,
+        config: DataConfig,
+        spec: canvas.CanvasSpec,
+        feature: int,
+        other_frames: int = OTHER_FRAMES,
+    ):
         self.catalog, self.config, self.spec = catalog, config, spec
+        self.other_frames = other_frames
         self.anchors = anchor_boxes.anchors(spec.size, feature)
 
     def __call__(self, draw: Draw) -> dict[str, np.ndarray]:
@@ -51,14 +85,13 @@ class SampleMaker:
 
     def sample(self, draw: Draw) -> Sample:
         """Returns the sample of a draw; the same draw gives the same sample, bit for bit."""
-        streams = [np.random.default_rng((*draw.seed, stream)) for stream in range(3)]
-        record = self.catalog.read(draw.row)
+        streams = [np.random.default_rng((*draw.seed, stream)) for stream in range(4)]
         jitter = augment.draw_alignment(streams[0], self.config.augment, self.spec.scale)
-        picture = canvas.align(record, self.spec, jitter)
-        if record.label == schema.REAL:
-            made = self._genuine(picture, draw.row)
+        seen = self._look(draw.row, jitter)
+        if seen.record.label == schema.REAL:
+            made = self._genuine(seen.picture, draw.row)
         else:
-            made = self._fake(record, picture, jitter, draw, streams[1])
+            made = self._fake(seen, draw.partner, jitter, streams[1], streams[3])
         return self._augment(made, streams[2])
 
     def arrays(self, sample: Sample) -> dict[str, np.ndarray]:
@@ -100,37 +133,63 @@ class SampleMaker:
 
     def _fake(
         self,
-        record: schema.Record,
-        picture: canvas.Canvas,
+        seen: _Seen,
+        partner: int,
         jitter: augment.Alignment,
-        draw: Draw,
         rng: np.random.Generator,
+        elsewhere: np.random.Generator,
     ) -> Sample:
-        settings = self.config.swap
-        untouched = Sample(
+        untouched = self._untouched(seen)
+        mode = swap.draw_mode(rng, self.config.swap)
+        if mode == "untouched":
+            return untouched
+        if partner < 0:
+            return dataclasses.replace(untouched, outcome="no_partner")
+        made = self._swapped(seen, partner, jitter, rng, mode)
+        if isinstance(made, Sample):
+            return made
+        if made == "too_alike":
+            for row, beside in self._other_frames(seen.row, elsewhere):
+                other = self._swapped(self._look(row, jitter), beside, jitter, rng, mode)
+                if isinstance(other, Sample):
+                    return dataclasses.replace(other, outcome=f"{mode}_elsewhere")
+        return dataclasses.replace(untouched, outcome=made)
+
+    def _look(self, row: int, jitter: augment.Alignment) -> _Seen:
+        record = self.catalog.read(row)
+        return _Seen(row, record, canvas.align(record, self.spec, jitter))
+
+    def _untouched(self, seen: _Seen) -> Sample:
+        picture = seen.picture
+        return Sample(
             image=picture.image,
             label=schema.FAKE,
             boxes=np.array([[0.0, 0.0, 1.0, 1.0]], np.float32),
             mask=picture.mask,
             landmarks=picture.landmarks,
             outcome="untouched",
-            row=draw.row,
+            row=seen.row,
             manipulated=picture.image,
         )
-        mode = swap.draw_mode(rng, settings)
-        if mode == "untouched":
-            return untouched
-        if draw.partner < 0:
-            return dataclasses.replace(untouched, outcome="no_partner")
-        pristine = self.catalog.read(draw.partner)
-        steering = _in_frame_of(record, pristine)
+
+    def _swapped(
+        self,
+        seen: _Seen,
+        partner: int,
+        jitter: augment.Alignment,
+        rng: np.random.Generator,
+        mode: swap.Mode,
+    ) -> Sample | str:
+        """The fake swapped over its pristine frame `partner`, or why it cannot be."""
+        settings, picture = self.config.swap, seen.picture
+        pristine = self.catalog.read(partner)
+        steering = _in_frame_of(seen.record, pristine)
         if steering is None:
-            return dataclasses.replace(untouched, outcome="mispaired")
+            return "mispaired"
         genuine = canvas.align(pristine, self.spec, jitter, landmarks=steering)
-        manipulated = genuine.image if settings.null else picture.image
         forged = swap.swap(
             genuine.image,
-            manipulated,
+            genuine.image if settings.null else picture.image,
             picture.landmarks,
             rng,
             settings,
@@ -138,9 +197,9 @@ class SampleMaker:
             pristine_landmarks=genuine.landmarks,
         )
         if forged is None:
-            return dataclasses.replace(untouched, outcome="too_alike")
+            return "too_alike"
         return dataclasses.replace(
-            untouched,
+            self._untouched(seen),
             image=forged.image,
             boxes=forged.boxes,
             mask=forged.mask,
@@ -148,6 +207,13 @@ class SampleMaker:
             genuine=genuine.image,
             recipe=forged.recipe,
         )
+
+    def _other_frames(self, row: int, rng: np.random.Generator) -> list[tuple[int, int]]:
+        """Other frames of a fake's video in random order, each with its pristine frame."""
+        rows = self.catalog.frames_beside(row)
+        partners = self.catalog.pristine_of(rows)
+        pairs = [(int(r), int(p)) for r, p in zip(rows, partners, strict=True) if p >= 0]
+        return [pairs[i] for i in rng.permutation(len(pairs))[: self.other_frames]]
 
     def _augment(self, sample: Sample, rng: np.random.Generator) -> Sample:
         settings = self.config.augment

@@ -143,6 +143,56 @@ def test_null_swap_is_the_genuine_sample_under_the_same_stream(
     assert compared == 16
 
 
+ALIKE = SwapConfig(untouched=0.0, global_=0.5, partial=0.5, min_difference=0.1)
+
+
+def retried(catalog, **keys):
+    """Draws of fakes whose own frame cannot be swapped, each with what is made of it."""
+    config = DataConfig(swap=ALIKE)
+    source = sampler.Sampler(catalog, config, 8, 40, seed=0)
+    alone = samples.SampleMaker(catalog, config, Spec(), 7, other_frames=0)
+    draws = [source[i] for i in range(0, 320, 2)]
+    draws = [draw for draw in draws if alone.sample(draw).outcome == "too_alike"]
+    maker = samples.SampleMaker(catalog, config, Spec(), 7, **keys)
+    return [(draw, maker.sample(draw)) for draw in draws]
+
+
+def test_faces_that_hardly_differ_are_swapped_in_another_frame_of_their_pair(practice):
+    found = retried(practice)
+    elsewhere = [(draw, made) for draw, made in found if made.outcome.endswith("_elsewhere")]
+    assert elsewhere and {made.outcome for _, made in found} <= {
+        "global_elsewhere",
+        "partial_elsewhere",
+        "too_alike",
+    }
+    columns = practice.columns
+    for draw, made in elsewhere:
+        assert made.row != draw.row
+        for column in ("video_id", "face", "split"):
+            assert columns[column][made.row] == columns[column][draw.row]
+        assert columns["frame"][made.row] != columns["frame"][draw.row]
+        assert made.recipe["difference"] >= ALIKE.min_difference
+        assert len(made.boxes) == (2 if made.outcome.startswith("partial") else 1)
+
+
+def test_a_pair_that_differs_in_no_frame_stays_untouched_and_is_counted(practice):
+    left = [(draw, made) for draw, made in retried(practice) if made.outcome == "too_alike"]
+    assert left
+    for draw, made in left:
+        assert made.row == draw.row and made.boxes.tolist() == [[0.0, 0.0, 1.0, 1.0]]
+        assert made.recipe == {}
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_swaps_in_other_frames_are_the_same_for_any_worker_count(practice, workers):
+    names = set()
+    together = batches(practice, swap=ALIKE, workers=workers)
+    for alone, batch in zip(batches(practice, swap=ALIKE), together, strict=True):
+        assert_same(alone, batch)
+        names |= {samples.OUTCOMES[i] for i in batch["outcome"]}
+    assert names & {"too_alike", "global_elsewhere", "partial_elsewhere"}
+
+
 def test_every_outcome_but_the_fallbacks_occurs_and_is_counted(practice):
     outcomes = np.concatenate([b["outcome"] for b in batches(practice)])
     names = {samples.OUTCOMES[i] for i in outcomes}

@@ -1,0 +1,79 @@
+"""`prepare`: makes a data set, by drawing it or from a folder as downloaded."""
+
+import argparse
+
+from iid_jax.errors import UsageError
+from iid_jax.flags import Parser
+
+FAILED = 3
+
+
+def main(argv: list[str]) -> int:
+    """Prepares one data set; returns 3 where an input could not be used. See `--help`."""
+    flags = _parser().parse(argv)
+    _check(flags)
+
+    from iid_jax.data import builder
+
+    settings = builder.Settings(source=flags.source, limit=flags.limit, seed=flags.seed)
+    before = builder.is_prepared(flags.dataset, flags.data_dir)
+    catalog = builder.prepare(flags.dataset, flags.data_dir, settings, flags.jobs, flags.quiet)
+    if before:
+        print(f"{catalog.name} is already prepared, nothing was changed: {catalog.directory}")
+        return 0
+    return _tell(catalog)
+
+
+def _parser() -> Parser:
+    parser = Parser("prepare", "Make a data set, by drawing it or from a folder as downloaded.")
+    parser.add_argument("--dataset", required=True, help="name[/config], as in photo_swaps")
+    parser.add_argument("--source", help="the folder as downloaded; see datasets/<name>/README.md")
+    parser.add_data_dir()
+    parser.add_argument("--jobs", type=int, help="processes; by default as many as there are cores")
+    parser.add_argument("--limit", type=int, help="so many people or videos only")
+    parser.add_argument("--seed", type=int, default=0, help="of everything drawn at random")
+    parser.add_quiet()
+    return parser
+
+
+def _check(flags: argparse.Namespace) -> None:
+    if flags.overrides:
+        raise UsageError(
+            f"--config.{next(iter(flags.overrides))}: a data set is prepared without a "
+            "configuration file; leave it out"
+        )
+    for name in ("jobs", "limit"):
+        value = getattr(flags, name)
+        if value is not None and value < 1:
+            raise UsageError(f"--{name}={value}: must be at least 1")
+
+
+def _tell(catalog) -> int:
+    """Prints what was made and what was left out, and returns the exit code."""
+    from iid_jax.data import prepared
+
+    for line in table(catalog):
+        print(line)
+    problems = prepared.count_statuses(prepared.read_report(catalog.directory))
+    for status, count in problems.items():
+        print(f"left out: {count} {status}")
+    print(f"{catalog.directory / prepared.REPORT}")
+    return FAILED if set(problems) - set(prepared.NOTES) else 0
+
+
+def table(catalog) -> list[str]:
+    """Returns the lines of a table: split, label and method with records, videos and people."""
+    from iid_jax.data import schema
+
+    columns = catalog.columns
+    lines = [f"{'split':8}{'label':6}{'method':14}{'records':>8}{'videos':>8}{'people':>8}"]
+    for split in schema.SPLITS:
+        rows = catalog.select(split)
+        for method in sorted(set(columns["method"][rows]), key=lambda m: (m != "original", m)):
+            chosen = rows[columns["method"][rows] == method]
+            label = "fake" if columns["label"][chosen[0]] == schema.FAKE else "real"
+            counts = [len(chosen)] + [
+                len(set(columns[c][chosen])) for c in ("video_id", "identity")
+            ]
+            lines.append(f"{split:8}{label:6}{method:14}" + "".join(f"{n:8d}" for n in counts))
+    return lines
