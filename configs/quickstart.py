@@ -24,7 +24,7 @@ def get_config(argument=""):
             "without": "",
             "people": 0,
             "donors": 0,
-            "steps": 400,
+            "steps": 1800,
             "seed": 0,
         },
     )
@@ -40,8 +40,11 @@ def get_config(argument=""):
         config.data.pairing = "independent"
     config.model.backbone = "resnet_small"
     config.model.canvas = 112
-    config.optim.learning_rate = 2e-3
+    config.model.adm_width = 64
+    config.optim.learning_rate = 4e-3
+    config.optim.beta2 = 0.99
     config.optim.warmup_steps = 30
     config.train.steps = options["steps"]
-    config.train.batch_size = 64
+    config.train.batch_size = 32
+    config.train.eval_every = config.train.checkpoint_every = 450
     return config

@@ -12,6 +12,17 @@ from typing import Any, Literal
 from iid_jax.errors import UsageError
 
 Range = tuple[float, float]
+# What the look at held-out people can measure: `metrics.METRICS`, which lies a floor above.
+Merit = Literal[
+    "video_auc",
+    "video_ap",
+    "video_eer",
+    "video_acc",
+    "frame_auc",
+    "frame_ap",
+    "frame_eer",
+    "frame_acc",
+]
 CANVAS_RANGE = (64, 1024)
 
 
@@ -151,18 +162,23 @@ class LossConfig:
 
 @dataclasses.dataclass(frozen=True)
 class OptimConfig:
-    """AdamW and its learning-rate schedule; `boundaries` are shares of the run (steps only)."""
+    """AdamW and its learning-rate schedule; `boundaries` are shares of the run (steps only).
+
+    `beta2` is the decay of AdamW's second moment.
+    """
 
     schedule: Literal["cosine", "steps", "constant"] = "cosine"
     learning_rate: float = 3.6e-4
     warmup_steps: int = 0
     rates: tuple[float, ...] = (1e-4, 5e-5)
     boundaries: tuple[float, ...] = (0.1, 0.2)
+    beta2: float = 0.999
     weight_decay: float = 4e-3
     clip_value: float = 2.0
 
     def __post_init__(self):
         _at_least("optim", self, 0, "learning_rate", "warmup_steps", "weight_decay")
+        _share("optim", self, "beta2")
         if self.clip_value <= 0:
             raise UsageError(f"config.optim.clip_value must be above 0, got {self.clip_value}")
         if len(self.rates) != len(self.boundaries):
@@ -183,7 +199,7 @@ class TrainConfig:
     checkpoint_every: int = 150
     keep: int = 2
     fsdp: int = 1
-    best_metric: str = "video_auc"
+    best_metric: Merit = "video_auc"
 
     def __post_init__(self):
         names = ("steps", "log_every", "eval_every", "checkpoint_every", "keep", "fsdp")

@@ -44,9 +44,9 @@ _Maker = Callable[[warps.Pair, np.random.Generator, float], Manipulated]
 
 def _affine_swap(pair: warps.Pair, rng: np.random.Generator, push: float) -> Manipulated:
     """Returns the donor's face, warped triangle by triangle, colour-corrected, edge feathered."""
-    mask = _face_mask(pair, rng, feather=rng.uniform(0.02, 0.08) * (1.0 - 0.7 * push))
+    mask = _face_mask(pair, rng, feather=rng.uniform(0.015, 0.06) * (1.0 - 0.7 * push))
     face = warps.piecewise_affine(pair)
-    face = _match_colours(face, pair.target, mask, rng.uniform(0.6, 1.0) * (1.0 - push))
+    face = _match_colours(face, pair.target, mask, rng.uniform(0.3, 0.9) * (1.0 - push))
     return Manipulated(blend.alpha(pair.target, face, mask), mask)
 
 
@@ -178,7 +178,8 @@ def _match_colours(
     if not inside.any():
         return face
     own, wanted = face[inside].astype(np.float32), target[inside].astype(np.float32)
-    gain = np.clip(wanted.std(0) / np.maximum(own.std(0), 1.0), 0.5, 2.0)
+    # A wider gain posterises what it stretches.
+    gain = np.clip(wanted.std(0) / np.maximum(own.std(0), 1.0), 0.7, 1.4)
     matched = (face.astype(np.float32) - own.mean(0)) * gain + wanted.mean(0)
     mixed = face + np.float32(strength) * (matched - face)
     return np.clip(np.rint(mixed), 0, 255).astype(np.uint8)

@@ -76,6 +76,7 @@ def displacement(
     where it is 0, so is the field. Shepard's mean under a Gaussian.
     """
     spread = PULL * float(np.ptp(points, axis=0).max())
+    points, moved = points.astype(np.float32), moved.astype(np.float32)
     x, y = np.arange(size[1], dtype=np.float32), np.arange(size[0], dtype=np.float32)
     near_x = np.exp(-((x - points[_MOVING, :1]) ** 2) / (2 * spread**2))  # (landmarks, W)
     near_y = np.exp(-((y - points[_MOVING, 1:]) ** 2) / (2 * spread**2))  # (landmarks, H)

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from iid_jax import boxes
-from iid_jax.models.initial import he_init
+from iid_jax.models.initial import he_init, head_init
 from iid_jax.models.norm import BatchNorm
 
 ANCHORS_PER_CELL = 2
@@ -97,13 +97,21 @@ class ArtifactDetection(nn.Module):
         for number, x in enumerate(maps.values()):
             kernel = 3 if number < 3 else 1
             channels = ANCHORS_PER_CELL * values
-            head = _conv(channels, kernel, self.dtype, f"{name}{number}", padding=kernel // 2)
+            head = _conv(
+                channels, kernel, self.dtype, f"{name}{number}", kernel // 2, init=head_init
+            )
             rows.append(head(x).reshape(x.shape[0], -1, values))
         return jnp.concatenate(rows, 1)
 
 
 def _conv(
-    width: int, kernel: int, dtype: Any, name: str, padding: int = 0, bias: bool = True
+    width: int,
+    kernel: int,
+    dtype: Any,
+    name: str,
+    padding: int = 0,
+    bias: bool = True,
+    init: Any = he_init,
 ) -> nn.Conv:
     sides = [(padding, padding), (padding, padding)]
     return nn.Conv(
@@ -112,6 +120,6 @@ def _conv(
         padding=sides,
         use_bias=bias,
         dtype=dtype,
-        kernel_init=he_init,
+        kernel_init=init,
         name=name,
     )

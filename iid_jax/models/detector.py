@@ -11,7 +11,7 @@ from iid_jax import boxes
 from iid_jax.config import ModelConfig
 from iid_jax.errors import UsageError
 from iid_jax.models.artifact import ArtifactDetection
-from iid_jax.models.initial import he_init
+from iid_jax.models.initial import head_init
 from iid_jax.models.input_spec import InputSpec
 from iid_jax.models.registry import create
 from iid_jax.models.xla import compute_dtype
@@ -59,7 +59,7 @@ class Detector(nn.Module):
             vector = found.vector.astype(wide)
             embedding = embedding + vector
             features = {**features, **found.maps, "artifact": vector}
-        logits = nn.Dense(2, dtype=wide, kernel_init=he_init, name="classifier")(embedding)
+        logits = nn.Dense(2, dtype=wide, kernel_init=head_init, name="classifier")(embedding)
         return Outputs(logits, deltas, box_logits, {**features, "embedding": embedding})
 
 

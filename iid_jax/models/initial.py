@@ -1,4 +1,8 @@
-"""Fresh variables: every kernel is drawn from N(0, 2 / fan_in), all the rest is constant."""
+"""Fresh variables: kernels are drawn from N(0, 2 / fan_in), all the rest is constant.
+
+The kernels of the heads (classifier, boxes, box scores) are a tenth of that: a fresh detector is
+near "don't know" instead of confidently wrong, which small batches take long to undo.
+"""
 
 import hashlib
 import math
@@ -11,8 +15,12 @@ import numpy as np
 
 from iid_jax.models.input_spec import InputSpec
 
-# He et al. 2015 (arXiv:1502.01852), equation 10; the modules' own initialiser, as drawn below.
+# He et al. 2015 (arXiv:1502.01852), equation 10; the modules' own initialisers, as drawn below.
 he_init = nn.initializers.variance_scaling(2.0, "fan_in", "normal")
+HEAD_GAIN = 0.1
+head_init = nn.initializers.variance_scaling(2.0 * HEAD_GAIN**2, "fan_in", "normal")
+# Names of the layers that are given `head_init`; those of a group are numbered.
+HEADS = ("classifier", "box", "score")
 CONSTANTS = {"scale": 1.0, "bias": 0.0, "mean": 0.0, "var": 1.0}
 
 
@@ -37,4 +45,6 @@ def _fresh(path: tuple[Any, ...], shape: tuple[int, ...], seed: int) -> np.ndarr
     digest = hashlib.sha256("/".join(names).encode()).digest()
     rng = np.random.default_rng([seed, int.from_bytes(digest[:8], "big")])
     deviation = math.sqrt(2.0 / math.prod(shape[:-1]))
+    if names[-2].rstrip("0123456789") in HEADS:
+        deviation *= HEAD_GAIN
     return rng.standard_normal(shape, np.float32) * np.float32(deviation)

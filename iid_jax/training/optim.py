@@ -33,5 +33,5 @@ def optimiser(config: OptimConfig, steps: int) -> optax.GradientTransformation:
     """
     return optax.chain(
         optax.clip(config.clip_value),
-        optax.adamw(schedule(config, steps), weight_decay=config.weight_decay),
+        optax.adamw(schedule(config, steps), b2=config.beta2, weight_decay=config.weight_decay),
     )

@@ -39,6 +39,8 @@ def test_kernels_have_variance_2_over_fan_in_and_the_rest_is_constant():
     kernel = fresh["params/trunk/stage3_block1/conv2/kernel"]
     assert kernel.std() == pytest.approx(np.sqrt(2 / (9 * 128)), rel=0.02)
     assert abs(kernel.mean()) < 0.001
+    head = fresh["params/artifact/box0/kernel"]
+    assert head.std() == pytest.approx(0.1 * np.sqrt(2 / (9 * 128)), rel=0.05)
     assert (fresh["params/trunk/stem_bn/scale"] == 1).all()
     assert (fresh["batch_stats/trunk/stem_bn/var"] == 1).all()
     assert (fresh["params/artifact/box0/bias"] == 0).all()
