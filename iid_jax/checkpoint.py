@@ -5,12 +5,15 @@ When Orbax has finished it, a seal with the sha256 of every file is added: Orbax
 bit rot. A step without a seal was cut off and counts as absent.
 """
 
+import contextlib
 import dataclasses
-import hashlib
-import json
+import errno
+import logging
 import math
+import os
 import re
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +28,14 @@ from iid_jax.config import Config
 from iid_jax.errors import DataError, UsageError
 from iid_jax.models import InputSpec
 from iid_jax.models import detector as detectors
+from iid_jax.seal import SEAL, check_seal, read_json, seal, sealed_steps
 
-FOLDER, SEAL = "checkpoints", "sha256.json"
+FOLDER = "checkpoints"
 STATE, INFO = "state", "info"
 VARIABLES = ("params", "batch_stats")
+# What is wrong with the disk stands deep in TensorStore's messages.
+_SYSTEM_ERROR = re.compile(r"os_error_code='(\d+)'")
+_ORBAX = str(Path(ocp.__file__).parent)
 _STEP_FOLDER = re.compile(r"^\d+(\.orbax-checkpoint-tmp.*)?$")
 
 
@@ -53,6 +60,7 @@ class Checkpoints:
     """
 
     def __init__(self, workdir: Path, keep: int = 2):
+        logging.getLogger("absl").addFilter(_is_not_told_twice)
         self.folder = Path(workdir).resolve() / FOLDER
         self.keep = keep
         self.removed = _remove_incomplete(self.folder) if jax.process_index() == 0 else []
@@ -73,13 +81,19 @@ class Checkpoints:
         return all(metric >= _comparable(other) for other in known)
 
     def save(self, step: int, state: Any, info: dict[str, Any], metric: float | None) -> None:
-        """Starts to save a step once; `info` must be JSON. Finished earlier saves are sealed."""
+        """Starts to save a step once; `info` must be JSON. Finished earlier saves are sealed.
+
+        Raises:
+          DataError: this or the earlier save cannot be written; the steps before are whole.
+        """
         self.wait()
         if step in self._metrics:
             return
         info = {**info, "step": step, "metric": metric}
         items = {STATE: ocp.args.StandardSave(state), INFO: ocp.args.JsonSave(info)}
-        self._manager.save(step, args=ocp.args.Composite(**items), force=True)
+        with self._told(step):
+            self._check_room(state)
+            self._manager.save(step, args=ocp.args.Composite(**items), force=True)
         self._unsealed[step] = metric
 
     def poll(self) -> None:
@@ -88,15 +102,21 @@ class Checkpoints:
             self.wait()
 
     def wait(self) -> None:
-        """Waits for the save under way, seals it and removes what need not be kept."""
-        self._manager.wait_until_finished()
-        for step, metric in self._unsealed.items():
-            if jax.process_index() == 0:
-                seal(self.folder / str(step))
-            self._metrics[step] = metric
-        if self._unsealed:
+        """Waits for the save under way, seals it and removes what need not be kept.
+
+        Raises:
+          DataError: it cannot be written; the steps before are whole.
+        """
+        # Taken out first: one that failed is not waited for again when the run ends.
+        saved, self._unsealed = self._unsealed, {}
+        with self._told(*saved):
+            self._manager.wait_until_finished()
+            for step, metric in saved.items():
+                if jax.process_index() == 0:
+                    seal(self.folder / str(step))
+                self._metrics[step] = metric
+        if saved:
             _meet("checkpoint sealed")
-            self._unsealed.clear()
             self._remove_old()
 
     def restore(self, step: int, like: Any) -> tuple[Any, dict[str, Any]]:
@@ -121,6 +141,27 @@ class Checkpoints:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def _check_room(self, state: Any) -> None:
+        # On a disk that is full already, TensorStore's threads would print pages of tracebacks.
+        needed = sum(getattr(leaf, "nbytes", 0) for leaf in jax.tree.leaves(state))
+        if shutil.disk_usage(self.folder).free < needed:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.folder))
+
+    @contextlib.contextmanager
+    def _told(self, *steps: int) -> Iterator[None]:
+        """Makes of a failed save, which Orbax tells in many ways, the one line for the user."""
+        try:
+            yield
+        except (OSError, ValueError, RuntimeError) as error:
+            found = _SYSTEM_ERROR.search(str(error))
+            code = int(found[1]) if found else getattr(error, "errno", None)
+            reason = os.strerror(code) if code else _first_line(error)
+            left = f"it goes on from step {self.steps()[-1]}" if self.steps() else "it starts again"
+            raise DataError(
+                f"the checkpoint of step {', '.join(map(str, steps))} cannot be written to "
+                f"{self.folder}: {reason}; mend that and run the same command: {left}"
+            ) from error
+
     def _remove_old(self) -> None:
         kept = {*self.steps()[-self.keep :], best_step(self._metrics)}
         for step in sorted(set(self._metrics) - kept):
@@ -131,37 +172,9 @@ class Checkpoints:
             del self._metrics[step]
 
 
-def sealed_steps(folder: Path) -> list[int]:
-    """Returns the numbers of the complete step folders under `folder`."""
-    return [int(p.parent.name) for p in folder.glob(f"*/{SEAL}") if p.parent.name.isdigit()]
-
-
 def best_step(metrics: dict[int, float | None]) -> int:
     """Returns the step with the highest metric, of equals the latest; None counts least."""
     return max(metrics, key=lambda step: (_comparable(metrics[step]), step))
-
-
-def seal(folder: Path) -> None:
-    """Writes down the sha256 of every file of a finished step folder."""
-    temporary = folder / f"{SEAL}.tmp"
-    temporary.write_text(json.dumps(_digests(folder), indent=1), encoding="utf-8")
-    temporary.replace(folder / SEAL)
-
-
-def check_seal(folder: Path) -> None:
-    """Checks every file of a step folder against its seal.
-
-    Raises:
-      DataError: a file is missing, new or changed; the file is named.
-    """
-    expected = _read_json(folder / SEAL)
-    found = _digests(folder)
-    for name in sorted(set(expected) | set(found)):
-        if expected.get(name) != found.get(name):
-            raise DataError(
-                f"{folder / name} differs from what was saved; delete the folder {folder} to go "
-                "on from the checkpoint before it"
-            )
 
 
 def load_detector(path: str | Path) -> Loaded:
@@ -174,7 +187,7 @@ def load_detector(path: str | Path) -> Loaded:
     """
     folder = find_step(Path(path))
     check_seal(folder)
-    info = _read_json(folder / INFO / "metadata")
+    info = read_json(folder / INFO / "metadata")
     try:
         config = config_file.from_dict(_group(info, "config", folder))
         module, _, anchors = detectors.build_detector(config.model)
@@ -202,6 +215,8 @@ def find_step(path: Path) -> Path:
       DataError: there is none.
     """
     path = path.resolve()
+    if path.is_file():
+        raise DataError(f"{path} is a file; give a workdir, a step folder or an export")
     if (path / SEAL).exists():
         return path
     if (path / STATE).exists():
@@ -212,6 +227,11 @@ def find_step(path: Path) -> Path:
             return root / str(best_step({step: _metric(root / str(step)) for step in steps}))
     command = f"python -m iid_jax.main --config=configs/quickstart.py --workdir={path}"
     raise DataError(f"no checkpoint in {path}; train one: {command}")
+
+
+def _is_not_told_twice(record: logging.LogRecord) -> bool:
+    """False for the tracebacks that Orbax's threads log: `wait` raises every one of them."""
+    return record.levelno < logging.ERROR or not record.pathname.startswith(_ORBAX)
 
 
 def _restore_variables(folder: Path, expected: dict[str, Any]) -> dict[str, Any]:
@@ -225,8 +245,13 @@ def _restore_variables(folder: Path, expected: dict[str, Any]) -> dict[str, Any]
             _check_shapes(folder, expected, {name: stored[name] for name in VARIABLES})
             return reader.restore(folder, args=ocp.args.Composite(**{STATE: wanted}))[STATE]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
-        raise DataError(f"{folder / STATE} cannot be read: {reason}") from error
+        raise DataError(
+            f"{folder / STATE} cannot be read: {_first_line(error)}; use another checkpoint"
+        ) from error
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]
 
 
 def _check_shapes(folder: Path, expected: Any, stored: Any) -> None:
@@ -260,7 +285,7 @@ def _remove_incomplete(folder: Path) -> list[str]:
 
 
 def _metric(folder: Path) -> float | None:
-    return _read_json(folder / INFO / "metadata").get("metric")
+    return read_json(folder / INFO / "metadata").get("metric")
 
 
 def _comparable(metric: Any) -> float:
@@ -272,28 +297,6 @@ def _group(info: dict[str, Any], name: str, folder: Path) -> dict[str, Any]:
     if not isinstance(info.get(name), dict):
         raise DataError(f"{folder / INFO}: {name} must be a group of keys, got {info.get(name)!r}")
     return info[name]
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise DataError(f"{path} cannot be read ({error}); use another checkpoint") from error
-    if not isinstance(values, dict):
-        raise DataError(f"{path} must be a JSON object; use another checkpoint")
-    return values
-
-
-def _digests(folder: Path) -> dict[str, str]:
-    digests = {}
-    for path in sorted(folder.rglob("*")):
-        name = path.relative_to(folder).as_posix()
-        if path.is_symlink():
-            raise DataError(f"{path} is a link; a checkpoint holds files only")
-        if path.is_file() and name not in (SEAL, f"{SEAL}.tmp"):
-            with path.open("rb") as file:
-                digests[name] = hashlib.file_digest(file, "sha256").hexdigest()
-    return digests
 
 
 def _meet(name: str) -> None:

@@ -1,6 +1,7 @@
 """The errors that end a command with one clear line, and the nearest-name hint in them."""
 
 import difflib
+import errno
 from collections.abc import Iterable
 
 
@@ -18,6 +19,21 @@ class DataError(UserError):
     """A data set, record, checkpoint or workdir that cannot be used (exit code 4)."""
 
     exit_code = 4
+
+
+# The disk's or the machine's faults. Other OSErrors may be faults of the program and stay as loud.
+_MACHINE = (
+    *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM),
+    *(errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM),
+)
+
+
+def machine_fault(error: OSError) -> DataError | None:
+    """Returns the line for a full, read-only or failing disk; None for any other OSError."""
+    if error.errno not in _MACHINE:
+        return None
+    where = f"{error.filename}: " if error.filename is not None else ""
+    return DataError(f"{where}{error.strerror}; mend that and run the same command again")
 
 
 def nearest(name: str, allowed: Iterable[str]) -> str:

@@ -23,10 +23,13 @@ class Parser(argparse.ArgumentParser):
     def parse(self, argv: list[str]) -> argparse.Namespace:
         """Returns the flags; `--config.a.b=value` go to `overrides`, {"a.b": "value"}."""
         overrides, rest = split_overrides(argv)
-        parsed, unknown = self.parse_known_args(rest)
+        flags = [name for action in self._actions for name in action.option_strings]
+        # First, or a misspelt --config would be told as a missing one.
+        misspelt = [w for w in rest if w.startswith("--") and w.partition("=")[0] not in flags]
+        parsed, unknown = (None, misspelt) if misspelt else self.parse_known_args(rest)
         if unknown:
-            flags = [name for action in self._actions for name in action.option_strings]
-            raise UsageError(f"unknown argument {unknown[0]!r}{nearest(unknown[0], flags)}")
+            name = unknown[0].partition("=")[0]
+            raise UsageError(f"unknown argument {name!r}{nearest(name, flags)}")
         parsed.overrides = overrides
         return parsed
 
@@ -59,3 +62,24 @@ def split_overrides(argv: list[str]) -> tuple[dict[str, str], list[str]]:
             value = waiting.pop(0)
         overrides[key] = value
     return overrides, rest
+
+
+def parse_data(text: str) -> list[tuple[str, str]]:
+    """Returns (data set `name/config`, split) of each part of `name[/config][:split][,...]`.
+
+    Raises:
+      UsageError: a part without a name, or given twice.
+    """
+    parsed = []
+    for item in text.split(","):
+        full_name, colon, split = item.partition(":")
+        name, slash, config = full_name.partition("/")
+        if not name or (slash and not config) or (colon and not split):
+            raise UsageError(
+                f"--data: {item!r} is not name[/config][:split], as in practice_faces/default:test"
+            )
+        target = (f"{name}/{config or 'default'}", split or "test")
+        if target in parsed:
+            raise UsageError(f"--data: {':'.join(target)} is given twice")
+        parsed.append(target)
+    return parsed

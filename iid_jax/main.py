@@ -3,7 +3,7 @@
 import importlib
 import sys
 
-from iid_jax.errors import UsageError, UserError, nearest
+from iid_jax.errors import UsageError, UserError, machine_fault, nearest
 
 VERBS = {
     "train": "train a detector, evaluate it and write its report (the default)",
@@ -28,6 +28,12 @@ def main(argv: list[str] | None = None) -> int:
     except UserError as error:
         print(f"iid_jax: {error}", file=sys.stderr)
         return error.exit_code
+    except OSError as error:
+        fault = machine_fault(error)
+        if fault is None:
+            raise
+        print(f"iid_jax: {fault}", file=sys.stderr)
+        return fault.exit_code
     except KeyboardInterrupt:
         print("iid_jax: interrupted", file=sys.stderr)
         return 130

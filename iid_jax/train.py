@@ -1,13 +1,15 @@
 """`train`: trains a detector, evaluates it on held-out people and writes its report."""
 
+import contextlib
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from iid_jax import config_file
 from iid_jax.config import Config
-from iid_jax.errors import UsageError, nearest
+from iid_jax.errors import UsageError, UserError
 from iid_jax.flags import Parser
 
 CONFIG, FAILED = "config.json", 3
@@ -25,14 +27,12 @@ def main(argv: list[str]) -> int:
     if flags.seed is not None:
         flags.overrides["seed"] = str(flags.seed)
     config = config_file.load(flags.config, flags.overrides)
-    check_metric(config.train.best_metric)
     workdir = Path(flags.workdir)
-    claim(workdir, config)
+    with claimed(workdir, config):
+        from iid_jax.evaluation import summary
 
-    from iid_jax.evaluation import summary
-
-    command = summary.command_line("", argv)
-    made = train_and_evaluate(config, workdir, flags.data_dir, command, flags.quiet)
+        command = summary.command_line("", argv)
+        made = train_and_evaluate(config, workdir, flags.data_dir, command, flags.quiet)
     return _tell(made, workdir) if made else 0
 
 
@@ -53,7 +53,10 @@ def train_and_evaluate(
     from iid_jax.checkpoint import load_detector
     from iid_jax.data import builder, people
     from iid_jax.evaluation import report
+    from iid_jax.models import detector as detectors
 
+    # Here, not after the minutes that making the data may take.
+    detectors.build_detector(config.model)
     first, made = jax.process_index() == 0, None
     name = people.data_name(config.data)
     if first:
@@ -69,17 +72,29 @@ def train_and_evaluate(
     return made
 
 
-def check_metric(name: str) -> None:
-    """Checks that the best step can be chosen by the metric `name`.
+@contextlib.contextmanager
+def claimed(workdir: Path, config: Config) -> Iterator[None]:
+    """Claims the workdir; a run refused before it began (a missing data set) leaves no trace.
 
-    Raises:
-      UsageError: there is no such metric.
+    Otherwise the next command, put right, would find a run of another configuration there.
     """
-    from iid_jax import metrics
+    there = workdir.exists()
+    before = _names(workdir)
+    claim(workdir, config)
+    try:
+        yield
+    except UserError:
+        # An abandoned folder is less of a worry than the error under way.
+        with contextlib.suppress(OSError):
+            if _names(workdir) - before == {CONFIG}:
+                (workdir / CONFIG).unlink()
+                if not there:
+                    workdir.rmdir()
+        raise
 
-    if name not in metrics.METRICS:
-        hint = nearest(name, metrics.METRICS)
-        raise UsageError(f"config.train.best_metric: unknown metric {name!r}{hint}")
+
+def _names(folder: Path) -> set[str]:
+    return {path.name for path in folder.glob("*")}
 
 
 def claim(workdir: Path, config: Config) -> None:
@@ -99,7 +114,7 @@ def claim(workdir: Path, config: Config) -> None:
         probe.replace(path)
     except OSError as error:
         raise UsageError(
-            f"cannot write to --workdir={workdir}: {error.strerror}; choose another folder"
+            f"cannot write to --workdir={workdir}: {error.strerror}; choose another one"
         ) from error
 
 

@@ -54,6 +54,8 @@ def test_override_is_read_as_the_type_of_its_key(key, text, expected):
         (QUICKSTART, {"data.swap.partial": "0.9"}, "must be 1"),
         (QUICKSTART, {"data.identity_gap": "doner"}, "did you mean 'donor'"),
         (QUICKSTART, {"optim.learning_rate": "nan"}, "nan"),
+        (QUICKSTART, {"train.best_metric": "vide_auc"}, "did you mean 'video_auc'"),
+        (QUICKSTART, {"train.best_metric": "loss"}, "allowed: frame_acc, frame_ap, frame_auc"),
         (QUICKSTART, {"data.identity_gap": "target"}, "pairing=independent"),
     ],
 )

@@ -6,10 +6,11 @@ from types import SimpleNamespace
 import jax.numpy as jnp
 import pytest
 
-from iid_jax import checkpoint, evaluate, main
+from iid_jax import checkpoint, main
 from iid_jax.config import Config, EvalConfig
 from iid_jax.errors import UsageError
 from iid_jax.evaluation import report, summary
+from iid_jax.flags import parse_data
 from iid_jax.models import InputSpec
 from iid_jax.models.detector import Outputs
 
@@ -76,13 +77,13 @@ def read(path):
     ],
 )
 def test_data_is_name_config_and_split(text, expected):
-    assert evaluate.parse_data(text) == expected
+    assert parse_data(text) == expected
 
 
 @pytest.mark.parametrize("text", ["", "a,", ":test", "a:", "a/", "/b", "a,a/default:test"])
 def test_data_that_names_nothing_or_twice_is_refused(text):
     with pytest.raises(UsageError, match="--data"):
-        evaluate.parse_data(text)
+        parse_data(text)
 
 
 @pytest.mark.parametrize(
@@ -158,5 +159,5 @@ def test_detector_is_scored_on_its_own_data_and_nothing_of_the_run_is_overwritte
 
 
 def test_step_folder_belongs_to_the_run_around_it(workdir):
-    assert evaluate._workdir(workdir / "checkpoints" / "1") == workdir
-    assert evaluate._workdir(workdir) == workdir
+    assert summary.run_folder(workdir / "checkpoints" / "1") == workdir
+    assert summary.run_folder(workdir) == workdir

@@ -9,6 +9,7 @@ from sklearn import metrics as sk
 
 from iid_jax import metrics
 from iid_jax.errors import UsageError
+from iid_jax.measures import QUANTILES
 
 
 def table(seed=0, videos=60, frames=5, shift=1.0):
@@ -168,7 +169,7 @@ def test_intervals_are_those_of_a_plain_bootstrap_over_videos():
     for name, draws in spread.items():
         interval = found[name].lo, found[name].hi
         width = interval[1] - interval[0]
-        np.testing.assert_allclose(interval, np.quantile(draws, metrics.QUANTILES), atol=width / 5)
+        np.testing.assert_allclose(interval, np.quantile(draws, QUANTILES), atol=width / 5)
 
 
 def test_interval_by_videos_covers_the_truth_about_as_often_as_it_says():
@@ -285,62 +286,3 @@ def test_separation_draws_people_and_not_pictures():
 def test_a_separation_that_cannot_be_measured_has_a_reason(identity, group, score, reason):
     found = metrics.separation(np.array(identity, str), np.array(group, int), np.array(score))
     assert found.value is None and reason in found.reason
-
-
-def frame(*rows, count=3):
-    padded = np.full((count, 4), np.nan)
-    padded[: len(rows)] = np.reshape(rows, (-1, 4))
-    return padded
-
-
-def test_a_true_box_is_found_by_one_box_and_the_rest_are_false():
-    left, right = (0.0, 0.0, 0.4, 0.4), (0.5, 0.0, 0.9, 0.4)
-    near, far = (0.05, 0.0, 0.45, 0.4), (0.0, 0.6, 0.4, 1.0)
-    truths = np.stack([frame(left, right), frame(left), frame(left), frame(), frame((0, 0, 0, 1))])
-    predicted = np.stack(
-        [frame(near, right), frame(left, near), frame(far), frame(far, left), frame(left)]
-    )
-    found, present, false = metrics.match_boxes(truths, predicted)
-    assert found.tolist() == [2, 1, 0, 0, 0]
-    assert present.tolist() == [2, 1, 1, 0, 0]
-    assert false.tolist() == [0, 1, 1, 2, 1]
-    video = np.array(["a", "a", "b", "c", "c"])
-    measured = metrics.localisation(video, truths, predicted)
-    assert measured["box_recall"].value == 3 / 4
-    assert measured["box_recall"].n_videos == 2  # video c holds no true box
-    assert measured["false_boxes"].value == 5 / 5
-    assert (measured["box_recall"].lo, measured["box_recall"].hi) == (0.0, 1.0)
-
-
-def test_a_box_takes_the_true_box_that_no_better_one_has():
-    first, second = (0.0, 0.0, 0.4, 0.4), (0.1, 0.0, 0.5, 0.4)
-    nearer_the_first = (0.04, 0.0, 0.44, 0.4)
-    found, present, false = metrics.match_boxes(
-        frame(first, second)[None], frame(first, nearer_the_first)[None]
-    )
-    assert (found[0], present[0], false[0]) == (2, 2, 0)
-
-
-def test_boxes_are_matched_from_iou_one_half():
-    truth = frame((0.0, 0.0, 0.5, 0.5))
-    for width, expected in ((0.24, 0), (0.25, 1), (1.0, 1), (1.01, 0)):
-        found, _, _ = metrics.match_boxes(truth[None], frame((0.0, 0.0, width, 0.5))[None])
-        assert found.tolist() == [expected]
-
-
-def test_pictures_without_any_true_box_have_no_recall():
-    nothing, boxes = np.zeros((2, 0, 4)), np.stack([frame((0, 0, 1, 1)), frame()])
-    found = metrics.localisation(np.array(["a", "b"]), nothing, boxes)
-    assert (found["box_recall"].value, found["box_recall"].reason) == (None, "no true boxes")
-    assert found["false_boxes"].value == 0.5
-    none = metrics.localisation(np.array([], str), nothing[:0], boxes[:0])
-    assert none["false_boxes"].value is None
-
-
-def test_a_pair_is_won_by_the_higher_score_and_shared_by_equal_ones():
-    video = np.array(["a", "a", "b", "c", "d", "e"])
-    fake = np.array([0.9, 0.2, 0.5, np.nan, 0.7, 0.7])
-    won = metrics.pair_win(video, fake, np.array([0.1, 0.3, 0.5, 0.1, 0.1, np.nan]))
-    assert (won.value, won.n_videos) == (2.5 / 4, 3)
-    assert won.lo == 0.5 and won.hi == 1.0
-    assert metrics.pair_win(video[3:4], fake[3:4], fake[3:4]).reason == "no scored pairs"

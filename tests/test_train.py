@@ -23,12 +23,13 @@ def test_workdir_of_the_same_configuration_is_claimed_again(tmp_path):
 
 
 def test_workdir_of_another_configuration_names_the_key_and_stays_as_it_is(tmp_path, capsys):
-    train.claim(tmp_path, config_file.load("configs/quickstart.py"))
+    config = config_file.load("configs/quickstart.py")
+    train.claim(tmp_path, config)
     before = (tmp_path / "config.json").read_bytes()
     code = main([CONFIG, "--config.optim.learning_rate=0.5", f"--workdir={tmp_path}"])
     err = capsys.readouterr().err
     assert code == 2 and err.count("\n") == 1
-    assert "config.optim.learning_rate was 0.002, now 0.5" in err
+    assert f"config.optim.learning_rate was {config.optim.learning_rate}, now 0.5" in err
     assert (tmp_path / "config.json").read_bytes() == before
     assert len(list(tmp_path.iterdir())) == 1
 

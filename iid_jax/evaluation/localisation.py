@@ -12,7 +12,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from iid_jax import geometry, metrics
+from iid_jax import box_metrics, geometry
 from iid_jax.config import AugmentConfig, DataConfig
 from iid_jax.data import schema
 from iid_jax.data.canvas import CanvasSpec
@@ -23,6 +23,7 @@ from iid_jax.errors import DataError
 from iid_jax.evaluation import results
 from iid_jax.evaluation.score import Detections, Scored, detect_all, score
 from iid_jax.forgery import masks
+from iid_jax.measures import Metric
 
 BOX_RECALL, FALSE_BOXES, PAIR_WIN = "box_recall", "false_boxes_per_genuine", "pair_win"
 THRESHOLD = "box_threshold"
@@ -145,7 +146,8 @@ def partial_swaps(
     """
     swap = dataclasses.replace(config.swap, untouched=0.0, global_=0.0, partial=1.0, null=False)
     settings = dataclasses.replace(config, swap=swap, augment=_STILL)
-    maker = SampleMaker(catalog, settings, spec, feature)
+    # Every fake is asked about once; one that cannot be swapped is counted, not replaced.
+    maker = SampleMaker(catalog, settings, spec, feature, other_frames=0)
     rows = catalog.select(split, label=schema.FAKE)
     rows = np.random.default_rng(seed).permutation(rows)
     samples, left_out = [], {}
@@ -186,7 +188,7 @@ def partial_swap_results(
         reason = "no fake of the split has a pristine partner to swap with"
         return [_missing(data, split, PARTIAL_SWAP, m, reason) for m in (BOX_RECALL, PAIR_WIN)]
     best = [seen.box_scores.max(axis=1) for seen in (swaps.fakes, swaps.partners)]
-    won = metrics.pair_win(swaps.videos, *best, bootstrap, seed)
+    won = box_metrics.pair_win(swaps.videos, *best, bootstrap, seed)
     rows = [results.result(data, split, PARTIAL_SWAP, PAIR_WIN, won)]
     if operating is None:
         return [_missing(data, split, PARTIAL_SWAP, BOX_RECALL, _NO_THRESHOLD), *rows]
@@ -210,13 +212,13 @@ def localisation_results(
     rows = _threshold_results(scored, data, split, operating, bootstrap, seed)
     top, partners = scored.box_scores.max(axis=1), _partners(scored, catalog)
     for method, chosen in results.groups(table).items():
-        recall = metrics.Metric(None, reason=_NO_THRESHOLD)
+        recall = Metric(None, reason=_NO_THRESHOLD)
         if operating is not None:
             at = chosen & np.isfinite(truths).all(axis=1)
             shown = predicted(scored.boxes[at], scored.box_scores[at], operating.threshold)
             recall = _because(_recall(video[at], truths[at], shown, bootstrap, seed), _NO_MASKS)
         at = chosen & (partners >= 0)
-        won = metrics.pair_win(video[at], top[at], top[partners[at]], bootstrap, seed)
+        won = box_metrics.pair_win(video[at], top[at], top[partners[at]], bootstrap, seed)
         rows.append(results.result(data, split, method, BOX_RECALL, recall))
         rows.append(results.result(data, split, method, PAIR_WIN, _because(won, _NO_PAIRS)))
     return rows
@@ -237,8 +239,8 @@ def _threshold_results(
     genuine = scored.table.scored & (scored.table["label"] == schema.REAL)
     shown = predicted(scored.boxes[genuine], scored.box_scores[genuine], operating.threshold)
     nothing, video = np.zeros((len(shown), 0, 4)), scored.table["video_id"][genuine]
-    false = metrics.localisation(video, nothing, shown, bootstrap, seed)["false_boxes"]
-    threshold = metrics.Metric(operating.threshold)
+    false = box_metrics.localisation(video, nothing, shown, bootstrap, seed)["false_boxes"]
+    threshold = Metric(operating.threshold)
     return [
         results.result(data, split, results.ALL, THRESHOLD, threshold),
         results.result(data, split, results.ALL, FALSE_BOXES, _because(false, _NO_GENUINE)),
@@ -258,14 +260,14 @@ def _partners(scored: Scored, catalog: Catalog) -> np.ndarray:
 
 def _recall(
     video: np.ndarray, truths: np.ndarray, shown: np.ndarray, bootstrap: int, seed: int
-) -> metrics.Metric:
-    return metrics.localisation(video, truths[:, None], shown, bootstrap, seed)["box_recall"]
+) -> Metric:
+    return box_metrics.localisation(video, truths[:, None], shown, bootstrap, seed)["box_recall"]
 
 
-def _because(measured: metrics.Metric, reason: str) -> metrics.Metric:
+def _because(measured: Metric, reason: str) -> Metric:
     """The metric, with the reason why it is undefined where it is."""
     return dataclasses.replace(measured, reason=reason) if measured.value is None else measured
 
 
 def _missing(data: str, split: str, method: str, metric: str, reason: str) -> results.Result:
-    return results.result(data, split, method, metric, metrics.Metric(None, reason=reason))
+    return results.result(data, split, method, metric, Metric(None, reason=reason))

@@ -14,6 +14,7 @@ from iid_jax.data import schema
 from iid_jax.data.catalog import Catalog
 from iid_jax.errors import DataError
 from iid_jax.evaluation.table import ScoreTable
+from iid_jax.measures import Metric
 
 ALL = "all"
 LEAK, FAMILIARITY, UNSCORED = "leak_auc", "familiarity_auc", "unscored"
@@ -28,7 +29,7 @@ class Roles(NamedTuple):
     genuine: frozenset[str]
 
 
-def result(data: str, split: str, method: str, metric: str, measured: metrics.Metric) -> Result:
+def result(data: str, split: str, method: str, metric: str, measured: Metric) -> Result:
     """Returns one entry of the summary's `results`."""
     return {
         "data": data,
@@ -76,7 +77,7 @@ def detection_results(table: ScoreTable, bootstrap: int, seed: int) -> list[Resu
 def unscored_result(table: ScoreTable) -> Result:
     """Returns the number of records without a score as an entry `unscored`."""
     videos = len(np.unique(table["video_id"]))
-    missing = metrics.Metric(int((~table.scored).sum()), n_videos=videos)
+    missing = Metric(int((~table.scored).sum()), n_videos=videos)
     return result(str(table["data"][0]), str(table["split"][0]), ALL, UNSCORED, missing)
 
 
@@ -111,5 +112,5 @@ def leak_results(
 
 def undefined_leak(data: str, split: str, reason: str) -> list[Result]:
     """Returns the entries of a leak that cannot be measured."""
-    missing = metrics.Metric(None, reason=reason)
+    missing = Metric(None, reason=reason)
     return [result(data, split, ALL, name, missing) for name in (LEAK, FAMILIARITY)]

@@ -55,12 +55,18 @@ class DetectorFunction:
         import jax
         from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
+        from iid_jax.models.xla import compiler_options
+
         devices = jax.local_devices()
         mesh = Mesh(np.array(devices), ("data",), axis_types=(AxisType.Auto,))
         self._count = len(devices)
         self._split = NamedSharding(mesh, PartitionSpec("data"))
         self._everywhere = NamedSharding(mesh, PartitionSpec())
-        self._apply = jax.jit(_forward(module, spec, anchors), out_shardings=self._split)
+        self._apply = jax.jit(
+            _forward(module, spec, anchors),
+            out_shardings=self._split,
+            compiler_options=compiler_options(),
+        )
 
     def bind(self, variables: Mapping[str, Any]) -> Callable[[np.ndarray], Detections]:
         """Returns the function from images uint8 (B, S, S, 3) to Detections, with these weights."""

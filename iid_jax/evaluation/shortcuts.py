@@ -19,6 +19,7 @@ from sklearn.preprocessing import StandardScaler
 from iid_jax import metrics
 from iid_jax.data import schema
 from iid_jax.data.catalog import Catalog
+from iid_jax.measures import QUANTILES, Metric
 
 BLOCK = 8  # px: what JPEG codes together when colours are not subsampled
 MARGIN = 16  # px around the mask that are left out with it
@@ -179,7 +180,7 @@ def collect(catalog: Catalog, split: str | None, method: str) -> Evidence:
 
 def measure(
     evidence: Evidence, folds: int = 5, bootstrap: int = 500, seed: int = 0
-) -> dict[str, metrics.Metric]:
+) -> dict[str, Metric]:
     """Returns the AUC of each classifier, people-disjoint, with its 95 % interval over people.
 
     Every person is predicted by classifiers fitted to others. Raises ValueError for fewer people
@@ -189,10 +190,10 @@ def measure(
     for name in CLASSIFIERS:
         score = _predict(evidence, name, folds, seed)
         draws = _bootstrap(evidence, score, bootstrap, seed)
-        lo, hi = np.quantile(draws, metrics.QUANTILES)
+        lo, hi = np.quantile(draws, QUANTILES)
         value = metrics.auc(evidence.label, score)
         people = len(np.unique(evidence.person))
-        results[name] = metrics.Metric(value, float(lo), float(hi), people)
+        results[name] = Metric(value, float(lo), float(hi), people)
     return results
 
 

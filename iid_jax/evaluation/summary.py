@@ -1,5 +1,6 @@
 """summary.json: what was measured, on what, with what, and the command that did it."""
 
+import contextlib
 import hashlib
 import importlib.metadata
 import json
@@ -72,6 +73,8 @@ def write_text(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
         temporary.replace(path)
     except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
         raise DataError(f"cannot write {path}: {error.strerror}; choose another --out") from error
 
 
@@ -92,6 +95,28 @@ def read(folder: Path) -> dict[str, Any] | None:
             f"{folder / NAME} is no summary of a run; delete it or choose another --out"
         )
     return summary
+
+
+def run_folder(checkpoint: Path) -> Path:
+    """Returns the run that a checkpoint belongs to: the nearest folder that holds a config.json."""
+    here = checkpoint.resolve()
+    around = (here, *here.parents[:2])
+    known = [folder for folder in around if (folder / "config.json").exists()]
+    return known[0] if known else (here if here.is_dir() else here.parent)
+
+
+def training_of(workdir: Path, config: Config) -> dict[str, Any] | None:
+    """Returns what the run's own summary says of its training, with the `command` that trained.
+
+    None where there is no summary, or one of another configuration.
+
+    Raises:
+      DataError: the summary is damaged.
+    """
+    before = read(workdir)
+    if before is None or before.get("config_sha256") != config_sha256(config):
+        return None
+    return {**before["train"], "command": before["command"]}
 
 
 def check_out(folder: Path, config: Config | None) -> None:

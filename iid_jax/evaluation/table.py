@@ -3,6 +3,7 @@
 A record without a score has an empty one and a status that says why.
 """
 
+import contextlib
 import csv
 import dataclasses
 import os
@@ -89,6 +90,8 @@ def write_csv(path: Path, table: ScoreTable) -> None:
             writer.writerows(zip(*(_texts(name, table[name]) for name in COLUMNS), strict=True))
         temporary.replace(path)
     except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
         raise DataError(f"cannot write {path}: {error.strerror}; choose another --out") from error
 
 

@@ -38,6 +38,10 @@ class Feed:
         self._waiting.clear()
         self._batches.set_state(_from_json(position))
 
+    def close(self) -> None:
+        """Ends the worker processes, if there are any."""
+        self._batches.close()
+
     def __iter__(self) -> "Feed":
         return self
 

@@ -1,10 +1,15 @@
 """The run's numbers: metrics.jsonl and TensorBoard, cut back to where a run goes on from."""
 
 import json
+import socket
+import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from tensorboardX import SummaryWriter
+from tensorboardX import summary
+from tensorboardX.proto.event_pb2 import Event, SessionLog
+from tensorboardX.record_writer import RecordWriter
 
 NAME, BOARD = "metrics.jsonl", "tensorboard"
 
@@ -25,8 +30,14 @@ class Log:
         temporary = self._path.with_suffix(".tmp")
         temporary.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
         temporary.replace(self._path)
-        folder = str(Path(workdir) / BOARD)
-        self._board = SummaryWriter(folder, purge_step=resumed_at + 1 if resumed_at else None)
+        folder = Path(workdir) / BOARD
+        folder.mkdir(exist_ok=True)
+        # Not SummaryWriter: on a full disk its thread dies unseen, and training hangs in its queue.
+        name = f"events.out.tfevents.{time.time():.6f}.{socket.gethostname()}"
+        self._board = RecordWriter(str(folder / name))
+        self._show(file_version="brain.Event:2")
+        if resumed_at:
+            self._show(step=resumed_at + 1, session_log=SessionLog(status=SessionLog.START))
 
     def write(self, step: int, numbers: Mapping[str, float]) -> None:
         """Adds one line."""
@@ -35,7 +46,8 @@ class Log:
         with self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"step": step, **numbers}) + "\n")
         for name, value in numbers.items():
-            self._board.add_scalar(name, value, step)
+            self._show(step=step, summary=summary.scalar(name, value))
+        self._board.flush()
 
     def close(self) -> None:
         """Finishes the TensorBoard file."""
@@ -47,6 +59,9 @@ class Log:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _show(self, **event: Any) -> None:
+        self._board.write(Event(wall_time=time.time(), **event).SerializeToString())
 
     def _lines(self) -> list[dict]:
         if not self._path.exists():

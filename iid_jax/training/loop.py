@@ -52,6 +52,7 @@ def train(config: Config, workdir: Path, catalog: Catalog, quiet: bool = False) 
     batches = pipeline.train_iterator(catalog, config.data, spec, side, *drawn, *here)
     feed = Feed(batches, sharding.batch_sharding(mesh), step.FED)
     with contextlib.ExitStack() as closing:
+        closing.callback(feed.close)
         stop = closing.enter_context(Stop())
         checkpoints = closing.enter_context(Checkpoints(workdir, length.keep))
         done, spent = 0, {"seconds": 0.0, "compile_seconds": 0.0}
