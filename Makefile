@@ -40,8 +40,12 @@ check: env
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/lint-imports
 
+# Of the run in WORKDIR, whatever its configuration; the quickstart's where there is none.
 docs: env
-	$(PY) -m iid_jax.main show --checkpoint=$(WORKDIR) --data_dir=$(DATA_DIR) --out=docs/first-look.png
+	@[ -d $(WORKDIR)/checkpoints ] || $(MAKE) quickstart
+	@mkdir -p docs
+	$(PY) -m iid_jax.main show --checkpoint=$(WORKDIR) --data=practice_faces:test --data_dir=$(DATA_DIR) \
+	  --out=docs/first-look.png
 
 bench: quickstart
 	$(PY) benchmarks/host.py --data_dir=$(DATA_DIR)

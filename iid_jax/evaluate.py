@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from iid_jax.errors import UsageError
-from iid_jax.flags import Parser
+from iid_jax.flags import Parser, parse_data
 
 FAILED = 3
 
@@ -29,27 +29,6 @@ def main(argv: list[str]) -> int:
     if missing:
         print(f"{missing} records have no score; their status in {out / report.SCORES} says why")
     return FAILED if missing else 0
-
-
-def parse_data(text: str) -> list[tuple[str, str]]:
-    """Returns (data set `name/config`, split) of each part of `name[/config][:split][,...]`.
-
-    Raises:
-      UsageError: a part without a name, or given twice.
-    """
-    parsed = []
-    for item in text.split(","):
-        full_name, colon, split = item.partition(":")
-        name, slash, config = full_name.partition("/")
-        if not name or (slash and not config) or (colon and not split):
-            raise UsageError(
-                f"--data: {item!r} is not name[/config][:split], as in practice_faces/default:test"
-            )
-        target = (f"{name}/{config or 'default'}", split or "test")
-        if target in parsed:
-            raise UsageError(f"--data: {':'.join(target)} is given twice")
-        parsed.append(target)
-    return parsed
 
 
 def _parser() -> Parser:
@@ -106,11 +85,8 @@ def _run(flags: argparse.Namespace, command: str):
         home = catalogs.get(trained_on) or open_catalog(trained_on, flags.data_dir)
     except DataError:
         home = None  # the box threshold then comes from each target's own validation split
-    workdir = _workdir(Path(flags.checkpoint))
-    before = summary.read(workdir)
-    stats = None
-    if before and before.get("config_sha256") == summary.config_sha256(config):
-        stats = {**before["train"], "command": before["command"]}
+    workdir = summary.run_folder(Path(flags.checkpoint))
+    stats = summary.training_of(workdir, config)
     names = "+".join(f"{name.replace('/', '.')}.{split}" for name, split in targets)
     out = Path(flags.out) if flags.out else workdir / "evaluations" / names
     made = report.evaluate_run(
@@ -125,11 +101,3 @@ def _run(flags: argparse.Namespace, command: str):
         log=workdir / report.LOG,
     )
     return made, out
-
-
-def _workdir(checkpoint: Path) -> Path:
-    """The run that a checkpoint belongs to: the nearest folder that holds a config.json."""
-    here = checkpoint.resolve()
-    around = (here, *here.parents[:2])
-    known = [folder for folder in around if (folder / "config.json").exists()]
-    return known[0] if known else (here if here.is_dir() else here.parent)

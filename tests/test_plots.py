@@ -202,3 +202,55 @@ def test_importing_plots_loads_no_matplotlib_and_drawing_needs_no_display():
 def test_picture_without_boxes_has_none():
     axis = plots.examples([Picture(noise(), truth=np.full(4, np.nan))]).axes[0]
     assert not axis.patches
+
+
+def sheet(**options):
+    """Four pairs of one name and one of another, below a note."""
+    pair = plots.Pair(Picture(noise(), "genuine: 0.10"), Picture(noise(1), "fake: 0.90"))
+    return plots.pair_sheet({"swap": [pair] * 4, "warp": [pair]}, ["a note"], **options)
+
+
+def test_pair_sheet_begins_a_row_for_each_name_and_keeps_pairs_together():
+    figure = sheet()
+    corners = np.round([axis.get_position().p0 for axis in figure.axes], 6)
+    rows = [sorted(corners[corners[:, 1] == y, 0]) for y in sorted(set(corners[:, 1]))[::-1]]
+    assert [len(row) for row in rows] == [6, 2, 2]
+    beside, between = rows[0][1] - rows[0][0], rows[0][2] - rows[0][1]
+    assert beside < between
+    places = np.array([axis.get_position().extents for axis in figure.axes])
+    assert places.min() >= 0 and places.max() <= 1
+    assert (np.asarray(boxes.iou(places, places)) - np.eye(len(places))).max() < 1e-5
+    titles = [axis.get_title() for axis in figure.axes]
+    assert titles == ["genuine: 0.10", "fake: 0.90"] * 5
+
+
+def test_pair_sheet_names_its_rows_once_and_has_its_note_above_all_pictures():
+    figure = sheet()
+    texts = {text.get_text(): text.get_position() for text in figure.texts}
+    assert set(texts) >= {"swap", "warp", "a note"}
+    assert sum(text.get_text() == "swap" for text in figure.texts) == 1
+    assert texts["a note"][1] > max(axis.get_position().y1 for axis in figure.axes)
+    assert texts["swap"][1] > texts["warp"][1]
+
+
+def test_pair_sheet_fits_a_page_1200_pixels_wide():
+    width, _ = sheet().get_size_inches() * 110
+    assert 1150 <= width <= 1250
+
+
+@pytest.mark.parametrize(("predicted", "count"), [(True, 4), (False, 2)])
+def test_pair_sheet_explains_predicted_boxes_where_there_may_be_some(predicted, count):
+    assert len(sheet(predicted=predicted).legends[0].get_texts()) == count
+
+
+def test_pair_sheet_shows_every_box_and_the_score_of_the_best():
+    found = np.array([[0.1, 0.1, 0.5, 0.5], [0.2, 0.2, 0.9, 0.9], [0.0, 0.0, 0.3, 0.3]])
+    picture = Picture(noise(), boxes=found, scores=np.array([0.8, 0.4, 0.2]))
+    figure = plots.pair_sheet({"swap": [plots.Pair(Picture(noise()), picture)]})
+    axis = figure.axes[1]
+    drawn = sorted(rectangles(axis, plots.PREDICTED))
+    np.testing.assert_allclose(drawn, sorted((found * SIDE).tolist()), atol=1e-9)
+    assert [text.get_text() for text in axis.texts] == ["0.80"]
+    thick = max(axis.patches, key=lambda patch: patch.get_linewidth())
+    assert thick.get_x() + 0.5 == pytest.approx(0.1 * SIDE)
+    assert not figure.axes[0].patches

@@ -1,0 +1,27 @@
+"""Every figure of the package; each function returns a matplotlib Figure, made without a display.
+
+matplotlib is imported when the first figure is drawn. Figures are on white, with the colours of
+Okabe and Ito, which remain apart for colour-blind readers.
+"""
+
+from iid_jax.plots.curves import COLOURS, roc, score_histogram, training_curves
+from iid_jax.plots.pairs import Pair, pair_sheet
+from iid_jax.plots.pictures import FACE, PREDICTED, TRUE, Picture, detection, examples, png
+from iid_jax.plots.samples import montage
+
+__all__ = [
+    "COLOURS",
+    "FACE",
+    "PREDICTED",
+    "TRUE",
+    "Pair",
+    "Picture",
+    "detection",
+    "examples",
+    "montage",
+    "pair_sheet",
+    "png",
+    "roc",
+    "score_histogram",
+    "training_curves",
+]
