@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from iid_jax import metrics, plots
+from iid_jax import leak_metrics, metrics, plots
 from iid_jax.config import Config
 from iid_jax.data import schema
 from iid_jax.errors import DataError
@@ -29,7 +29,7 @@ _DETECTION = {
     "video_acc": "video accuracy",
     "frame_acc": "frame accuracy",
 }
-_LEAK = {results.LEAK: "leak AUC", results.FAMILIARITY: "familiarity AUC"}
+_LEAK = {leak_metrics.LEAK: "leak AUC", leak_metrics.FAMILIARITY: "familiarity AUC"}
 _LOCALISATION = {
     localisation.BOX_RECALL: "box recall",
     localisation.FALSE_BOXES: "false boxes per genuine picture",
@@ -91,7 +91,7 @@ def verdict(rows: Sequence[results.Result]) -> list[str]:
         lines = [f"{where}: the video AUC is undefined: {overall['reason']}."]
     else:
         lines = [f"{where}: video AUC {_interval(overall)}{_weakest(rows)}."]
-    leak = value.get((results.ALL, results.LEAK))
+    leak = value.get((results.ALL, leak_metrics.LEAK))
     if leak is not None and leak["value"] is not None:
         lines.append(f"Identity leakage (0.5 is none): leak AUC {_interval(leak)}.")
     recall = value.get((localisation.PARTIAL_SWAP, localisation.BOX_RECALL))

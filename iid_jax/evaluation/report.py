@@ -10,6 +10,7 @@ import numpy as np
 from iid_jax.config import Config, EvalConfig
 from iid_jax.data import people, sampler
 from iid_jax.data.catalog import Catalog
+from iid_jax.data.roles import roles
 from iid_jax.errors import DataError, nearest
 from iid_jax.evaluation import examples, localisation, page, results, summary
 from iid_jax.evaluation.score import Detections, DetectorFunction, Scored, score
@@ -197,7 +198,7 @@ def _leak(job: _Job, catalog: Catalog, test: ScoreTable) -> list[results.Result]
     split = str(test["split"][0])
     if not len(catalog.select(PROBE)):
         return results.undefined_leak(catalog.name, split, "the data set has no probe split")
-    known = results.roles(catalog, sampler.chosen_methods(catalog, job.config.data))
+    known = roles(catalog, sampler.chosen_methods(catalog, job.config.data))
     probe = _score(job, catalog, PROBE).table
     measured = results.leak_results(test, probe, known, *job.statistics)
     return [*measured, results.unscored_result(probe)]

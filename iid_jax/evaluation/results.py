@@ -4,29 +4,21 @@ A method's row sets that method's fakes against all genuine records of the split
 everything. What cannot be measured has the value None and a reason.
 """
 
-from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from iid_jax import metrics
 from iid_jax.data import schema
-from iid_jax.data.catalog import Catalog
 from iid_jax.errors import DataError
 from iid_jax.evaluation.table import ScoreTable
+from iid_jax.leak_metrics import FAMILIARITY, LEAK, Faces, Roles, leak_aucs
 from iid_jax.measures import Metric
 
 ALL = "all"
-LEAK, FAMILIARITY, UNSCORED = "leak_auc", "familiarity_auc", "unscored"
+UNSCORED = "unscored"
 
 Result = dict[str, Any]
-
-
-class Roles(NamedTuple):
-    """Who the detector met in training: donors of its fakes, and people it saw as genuine."""
-
-    donors: frozenset[str]
-    genuine: frozenset[str]
 
 
 def result(data: str, split: str, method: str, metric: str, measured: Metric) -> Result:
@@ -81,31 +73,13 @@ def unscored_result(table: ScoreTable) -> Result:
     return result(str(table["data"][0]), str(table["split"][0]), ALL, UNSCORED, missing)
 
 
-def roles(catalog: Catalog, methods: Iterable[str] = ()) -> Roles:
-    """Returns who was what in the train split, of fakes only those of `methods` (empty: all)."""
-    rows = catalog.select("train", methods=tuple(methods))
-    label = catalog.columns["label"][rows]
-    donors = catalog.columns["source_identity"][rows[label == schema.FAKE]]
-    genuine = catalog.columns["identity"][rows[label == schema.REAL]]
-    return Roles(frozenset(donors.tolist()) - {""}, frozenset(genuine.tolist()) - {""})
-
-
 def leak_results(
     test: ScoreTable, probe: ScoreTable, known: Roles, bootstrap: int, seed: int
 ) -> list[Result]:
-    """Returns the leak and the familiarity AUC, over genuine pictures that training never saw.
-
-    Leak: donors of training fakes (1) against new people (0). Familiarity: new people (1) against
-    people who were genuine in training (0). A score that ignores who it sees has 0.5 in both.
-    """
+    """Returns the leak and the familiarity AUC of a score: see `leak_metrics.leak_aucs`."""
     new = test.take(test["label"] == schema.REAL)
-    measured = {}
-    for metric, people, one in ((LEAK, known.donors, 1), (FAMILIARITY, known.genuine, 0)):
-        met = probe.take(np.isin(probe["identity"], sorted(people)))
-        group = np.r_[np.full(len(met), one), np.full(len(new), 1 - one)]
-        identity = np.concatenate([met["identity"], new["identity"]])
-        score = np.concatenate([met["score"], new["score"]])
-        measured[metric] = metrics.separation(identity, group, score, bootstrap, seed)
+    met, unmet = (Faces(part["identity"], part["score"]) for part in (probe, new))
+    measured = leak_aucs(known, met, unmet, bootstrap, seed)
     data, split = str(test["data"][0]), str(test["split"][0])
     return [result(data, split, ALL, name, value) for name, value in measured.items()]
 

@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 
+from iid_jax.data.roles import roles
 from iid_jax.errors import DataError
 from iid_jax.evaluation import page, results
 from iid_jax.evaluation.table import ScoreTable
+from iid_jax.leak_metrics import Roles
 
 KEYS = ["data", "split", "method", "metric", "value", "lo", "hi", "n_videos", "reason"]
 
@@ -101,9 +103,7 @@ def test_video_of_both_labels_is_refused():
 NEW = [("original", f"new{i}", 0, 0.3 + 0.01 * i) for i in range(4)]
 DONORS = [("original", f"donor{i}", 0, 0.9) for i in range(3)]
 SEEN = [("original", f"seen{i}", 0, 0.1) for i in range(3)]
-ROLES = results.Roles(
-    frozenset(f"donor{i}" for i in range(3)), frozenset(f"seen{i}" for i in range(3))
-)
+ROLES = Roles(frozenset(f"donor{i}" for i in range(3)), frozenset(f"seen{i}" for i in range(3)))
 
 
 def leak(probe, test=NEW):
@@ -136,11 +136,11 @@ def test_leak_without_donors_in_the_probe_is_undefined():
 
 
 def test_roles_are_read_from_the_train_split_alone(catalog):
-    known = results.roles(catalog)
+    known = roles(catalog)
     assert known.genuine == {f"p{i}" for i in range(6)}
     assert known.donors == {"p0", "p1", "p2"}
 
 
 def test_donors_of_a_manipulation_kept_out_of_training_are_no_donors(make_catalog):
     catalog = make_catalog(lambda r: r.method != "smear" or r.identity == "p1")
-    assert results.roles(catalog, ("smear",)).donors == {"p2"}
+    assert roles(catalog, ("smear",)).donors == {"p2"}
