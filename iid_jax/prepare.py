@@ -15,7 +15,14 @@ def main(argv: list[str]) -> int:
 
     from iid_jax.data import builder
 
-    settings = builder.Settings(source=flags.source, limit=flags.limit, seed=flags.seed)
+    settings = builder.Settings(
+        source=flags.source,
+        limit=flags.limit,
+        seed=flags.seed,
+        frames=flags.frames,
+        landmarker=flags.landmarker,
+        max_bad=flags.max_bad,
+    )
     before = builder.is_prepared(flags.dataset, flags.data_dir)
     catalog = builder.prepare(flags.dataset, flags.data_dir, settings, flags.jobs, flags.quiet)
     if before:
@@ -31,6 +38,15 @@ def _parser() -> Parser:
     parser.add_data_dir()
     parser.add_argument("--jobs", type=int, help="processes; by default as many as there are cores")
     parser.add_argument("--limit", type=int, help="so many people or videos only")
+    parser.add_argument("--frames", type=int, help="so many of each video (default 32)")
+    parser.add_argument(
+        "--landmarker",
+        help="what finds faces in videos: dlib (default), dlib:1 for faces half as large, a "
+        "FILE.task of MediaPipe, or MODULE:CALLABLE",
+    )
+    parser.add_argument(
+        "--max_bad", type=float, default=2.0, help="percent of videos that may be unusable"
+    )
     parser.add_argument("--seed", type=int, default=0, help="of everything drawn at random")
     parser.add_quiet()
     return parser
@@ -42,10 +58,12 @@ def _check(flags: argparse.Namespace) -> None:
             f"--config.{next(iter(flags.overrides))}: a data set is prepared without a "
             "configuration file; leave it out"
         )
-    for name in ("jobs", "limit"):
+    for name in ("jobs", "limit", "frames"):
         value = getattr(flags, name)
         if value is not None and value < 1:
             raise UsageError(f"--{name}={value}: must be at least 1")
+    if not 0 <= flags.max_bad <= 100:
+        raise UsageError(f"--max_bad={flags.max_bad}: must be 0 to 100, in percent")
 
 
 def _tell(catalog) -> int:
@@ -57,6 +75,8 @@ def _tell(catalog) -> int:
     problems = prepared.count_statuses(prepared.read_report(catalog.directory))
     for status, count in problems.items():
         print(f"left out: {count} {status}")
+    for flag, count in catalog.manifest.get("quality", {}).items():
+        print(f"kept, but {flag}: {count}")
     print(f"{catalog.directory / prepared.REPORT}")
     return FAILED if set(problems) - set(prepared.NOTES) else 0
 
@@ -66,14 +86,16 @@ def table(catalog) -> list[str]:
     from iid_jax.data import schema
 
     columns = catalog.columns
-    lines = [f"{'split':8}{'label':6}{'method':14}{'records':>8}{'videos':>8}{'people':>8}"]
+    wide = max(14, 2 + max(map(len, columns["method"].tolist()), default=0))
+    lines = [f"{'split':8}{'label':6}{'method':{wide}}{'records':>8}{'videos':>8}{'people':>8}"]
     for split in schema.SPLITS:
         rows = catalog.select(split)
         for method in sorted(set(columns["method"][rows]), key=lambda m: (m != "original", m)):
             chosen = rows[columns["method"][rows] == method]
             label = "fake" if columns["label"][chosen[0]] == schema.FAKE else "real"
             counts = [len(chosen)] + [
-                len(set(columns[c][chosen])) for c in ("video_id", "identity")
+                len(set(columns[c][chosen]) - {""}) for c in ("video_id", "identity")
             ]
-            lines.append(f"{split:8}{label:6}{method:14}" + "".join(f"{n:8d}" for n in counts))
+            numbers = "".join(f"{n:8d}" for n in counts)
+            lines.append(f"{split:8}{label:6}{method:{wide}}{numbers}")
     return lines

@@ -131,6 +131,31 @@ def photo_tree(tmp_path_factory) -> PhotoTree:
     return tree
 
 
+@pytest.fixture(scope="session")
+def studio(tmp_path_factory):
+    """Makes a Studio for a folder: `studio(folder)`; see `drawn_videos.py`."""
+    faces = tmp_path_factory.mktemp("faces")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(REPOSITORY / "tests"))
+        patch.setenv("DRAWN_FACES", str(faces))
+        import drawn_videos
+
+        yield drawn_videos.Studio
+
+
+@pytest.fixture(scope="session")
+def prepare_videos(studio):
+    """Prepares a video data set with the landmarker of the Studio; its catalog."""
+    from iid_jax.data import builder
+
+    def prepare(name, source, data_dir, jobs=1, **options):
+        options = {"frames": 4, "landmarker": "drawn_videos:find", **options}
+        settings = builder.Settings(source=str(source), **options)
+        return builder.prepare(name, data_dir, settings, jobs=jobs, quiet=True)
+
+    return prepare
+
+
 @pytest.fixture
 def told(capsys):
     """Runs a command in this process; (exit code, the one line on stderr without its prefix)."""

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from iid_jax.data import people, schema
-from iid_jax.data.builder import FaceDatasetBuilder, Made
+from iid_jax.data.base import FaceDatasetBuilder, Made
 from iid_jax.errors import DataError, UsageError
 from iid_jax.forgery.manipulations import MANIPULATIONS, Manipulated
 

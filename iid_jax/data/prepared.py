@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,17 +19,25 @@ Problem = tuple[str, str, str]
 
 MANIFEST, REPORT, LOCK = "manifest.json", "prepare_report.csv", ".prepare.lock"
 REPORT_COLUMNS = ("item", "status", "detail")
-# Reported, but nothing failed: no picture by its name, more than a person needs, only one.
-NOTES = ("stray", "surplus", "single")
+# Reported, but nothing failed: no picture by its name, more than a person needs, only one, a frame
+# without a face, a pristine video in another split, a second way to the same file.
+NOTES = ("stray", "surplus", "single", "frame_no_face", "partner_elsewhere", "copy")
 
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """What the user of `prepare` may choose; `source` is the folder as downloaded."""
+    """What the user of `prepare` may choose; `source` is the folder as downloaded.
+
+    Of video data sets: `frames` of each video, the `landmarker` (None: dlib), and `max_bad`, the
+    percentage of videos that may be unusable.
+    """
 
     source: str | None = None
     limit: int | None = None
     seed: int = 0
+    frames: int | None = None
+    landmarker: str | None = None
+    max_bad: float = 2.0
 
     def described(self) -> dict[str, Any]:
         """Returns what the manifest holds of them; the source as a sha256 of its listing."""
@@ -50,10 +58,13 @@ def source_sha256(folder: Path) -> str:
     return digest.hexdigest()
 
 
-def check_same(directory: Path, settings: Settings) -> None:
+def check_same(
+    directory: Path, settings: Settings, described: Callable[[], dict[str, Any]] | None = None
+) -> None:
     """Checks that the data set in `directory` was made with these settings.
 
-    A source that is not given is not compared.
+    `described` gives what is compared, by default the settings' own. A source that is not given is
+    not compared.
 
     Raises:
       UsageError: it was made with others. DataError: its manifest cannot be read.
@@ -64,7 +75,7 @@ def check_same(directory: Path, settings: Settings) -> None:
     except (OSError, ValueError, TypeError) as error:
         raise DataError(f"{path} cannot be read; delete {directory} and prepare again") from error
     remedy = f"choose another --data_dir or delete {directory}"
-    for key, now in settings.described().items():
+    for key, now in (described or settings.described)().items():
         was = stored.get(key)
         if key == "source_sha256":
             if now not in (None, was):
@@ -104,6 +115,12 @@ def read_report(directory: Path) -> list[Problem]:
 def count_statuses(problems: list[Problem]) -> dict[str, int]:
     """Returns the number of problems by status."""
     return dict(sorted(collections.Counter(status for _, status, _ in problems).items()))
+
+
+def count_flags(quality: list[str]) -> dict[str, int]:
+    """Returns the number of records by quality flag."""
+    flags = (flag for text in quality for flag in text.split(",") if flag)
+    return dict(sorted(collections.Counter(flags).items()))
 
 
 @contextlib.contextmanager
