@@ -95,7 +95,7 @@ class VideoDatasetBuilder(base.FaceDatasetBuilder, skip_registration=True):
         if self.settings.limit:
             listed = _first(listed, self.settings.limit)
         self.planned = len(listed)
-        there = [clip for clip in listed if self._is_there(clip)]
+        there = [self._with_mask(clip) for clip in listed if self._is_there(clip)]
         if not there:
             raise UsageError(f"no video of {self.name} in {self.source}; {self._layout()}")
         self._refuse()
@@ -129,7 +129,8 @@ class VideoDatasetBuilder(base.FaceDatasetBuilder, skip_registration=True):
         """Returns the records, without those of a file that another clip already gave."""
         records = super().take(made)
         if not records:
-            self.bad |= {item: status for item, status, _ in made.problems if "#" not in item}
+            item, status, _ = made.problems[-1]  # of the clip as a whole
+            self.bad[item] = status
             return []
         video_id = records[0].video_id
         first = self._seen.setdefault(made.digest, video_id)
@@ -175,6 +176,13 @@ class VideoDatasetBuilder(base.FaceDatasetBuilder, skip_registration=True):
         self.bad[clip.video_id] = "missing"
         self.problems.append((clip.video_id, "missing", ", ".join(missing[:3]) or "no file"))
         return False
+
+    def _with_mask(self, clip: Clip) -> Clip:
+        """The clip, without its mask where that is missing."""
+        if not clip.mask or (self.source / clip.mask).is_file():
+            return clip
+        self.problems.append((clip.video_id, "mask_missing", clip.mask))
+        return dataclasses.replace(clip, mask="")
 
     def _partners(self, there: Sequence[Clip]) -> list[Clip]:
         """The clips, fakes without their pristine video in the same split unpaired and noted.
