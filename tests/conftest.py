@@ -71,6 +71,24 @@ def practice(practice_dir):
     return open_catalog("practice_faces", practice_dir)
 
 
+@pytest.fixture(scope="session")
+def run_dir(tmp_path_factory) -> Path:
+    """The workdir of a run: an untrained detector whose scores differ from face to face."""
+    from iid_jax import config_file
+    from iid_jax.checkpoint import Checkpoints
+    from iid_jax.models import detector
+    from iid_jax.models.initial import initialise
+
+    config = config_file.load(str(REPOSITORY / "configs" / "quickstart.py"))
+    module, spec, _ = detector.build_detector(config.model)
+    folder = tmp_path_factory.mktemp("trained")
+    info = {"config": config.to_dict(), "input_spec": spec.to_dict()}
+    with Checkpoints(folder) as checkpoints:
+        checkpoints.save(3, initialise(module, spec, seed=0), info, 0.5)
+    (folder / "config.json").write_text("{}", encoding="utf-8")
+    return folder
+
+
 class DrawnLandmarker:
     """A landmarker that knows the faces of certain pictures: upright and mirrored."""
 

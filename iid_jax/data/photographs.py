@@ -106,17 +106,15 @@ def examine(path: Path, landmarker: Landmarker) -> Photograph | Problem:
     window = cut_window(picture, face.landmarks)
     if window is None:
         return (item, "padded_face", "the picture ends inside the face")
-    x0, y0, x1, y1 = window
-    scale = min(1.0, LONGEST_SIDE / max(x1 - x0, y1 - y0))
-    landmarks = ((face.landmarks - (x0, y0) + 0.5) * scale - 0.5).astype(np.float32)
-    cut = _cut(picture, window, scale)
+    scale = cut_scale(window)
+    landmarks = to_cut(face.landmarks, window, scale)
     return Photograph(
         str(path),
         hashlib.sha256(path.read_bytes()).hexdigest(),
         window,
         scale,
         landmarks,
-        skin_tone(cut, landmarks),
+        skin_tone(cut(picture, window, scale), landmarks),
         len(faces),
         face.score,
         ",".join(_flags(landmarks, len(faces))),
@@ -137,7 +135,7 @@ def examine_all(
 
 def read_cut(photograph: Photograph) -> np.ndarray:
     """Returns the cut-out, RGB uint8 (H, W, 3), at most 512 px a side."""
-    return _cut(media.read_image(photograph.path), photograph.window, photograph.scale)
+    return cut(media.read_image(photograph.path), photograph.window, photograph.scale)
 
 
 def main_face(faces: Sequence[Face], size: tuple[int, int]) -> Face:
@@ -181,6 +179,27 @@ def cut_window(picture: np.ndarray, landmarks: np.ndarray) -> Box | None:
     if face[2] <= face[0] or face[3] <= face[1]:
         return None
     return _grow(_padding(picture), face, crop)
+
+
+def cut_scale(window: Box) -> float:
+    """Returns what a cut-out is shrunk by, so that no side is above 512 px."""
+    x0, y0, x1, y1 = window
+    return min(1.0, LONGEST_SIDE / max(x1 - x0, y1 - y0))
+
+
+def cut(picture: np.ndarray, window: Box, scale: float) -> np.ndarray:
+    """Returns the part `window` of the picture, RGB uint8 (H, W, 3), times `scale`."""
+    x0, y0, x1, y1 = window
+    part = picture[y0:y1, x0:x1]
+    if scale < 1.0:
+        size = (max(round((x1 - x0) * scale), 1), max(round((y1 - y0) * scale), 1))
+        return cv2.resize(part, size, interpolation=cv2.INTER_AREA)
+    return np.ascontiguousarray(part)
+
+
+def to_cut(points: np.ndarray, window: Box, scale: float) -> np.ndarray:
+    """Returns points (N, 2) of the picture in pixels of the cut-out, float32."""
+    return ((points - window[:2] + 0.5) * scale - 0.5).astype(np.float32)
 
 
 def skin_tone(image: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
@@ -230,15 +249,6 @@ def _grow(padding: np.ndarray, start: Box, limit: Box) -> Box | None:
             if growing[side]:
                 x0, y0, x1, y1 = wider
     return x0, y0, x1, y1
-
-
-def _cut(picture: np.ndarray, window: Box, scale: float) -> np.ndarray:
-    x0, y0, x1, y1 = window
-    cut = picture[y0:y1, x0:x1]
-    if scale < 1.0:
-        size = (max(round((x1 - x0) * scale), 1), max(round((y1 - y0) * scale), 1))
-        return cv2.resize(cut, size, interpolation=cv2.INTER_AREA)
-    return np.ascontiguousarray(cut)
 
 
 def _flags(landmarks: np.ndarray, faces: int) -> list[str]:

@@ -1,0 +1,220 @@
+"""The detector as people use it: pictures, videos or aligned canvases in, scores and places out."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from iid_jax import checkpoint
+from iid_jax.errors import UsageError
+from iid_jax.evaluation import summary
+from iid_jax.evaluation.localisation import THRESHOLD, counts_as_box
+from iid_jax.evaluation.score import Detections, DetectorFunction, detect_all
+from iid_jax.evaluation.table import as_stored, sigmoid
+from iid_jax.faces import media
+from iid_jax.faces.landmarks import DlibLandmarker, Landmarker
+from iid_jax.faces.landmarks import Face as FoundFace
+from iid_jax.inference import alignment
+from iid_jax.inference.heatmap import Contributions
+from iid_jax.inference.prediction import NOT_FINITE, Artifact, Face, Frame, Prediction, of_frames
+
+USUAL_THRESHOLD = 0.5
+BATCH = 16
+
+Source = str | os.PathLike | np.ndarray
+Seen = Callable[[Frame, np.ndarray], None]
+
+
+class Detector:
+    """A trained detector, ready to judge pictures.
+
+    Attributes: `input_spec`, `config` and `step` of the checkpoint; `box_threshold`, the score
+    from which an artifact is reported, and `box_threshold_origin`, where that is from.
+    """
+
+    def __init__(
+        self,
+        loaded: checkpoint.Loaded,
+        landmarker: Landmarker | None = None,
+        box_threshold: float = USUAL_THRESHOLD,
+        box_threshold_origin: str = "the usual one",
+    ):
+        self.input_spec, self.config, self.step = loaded.input_spec, loaded.config, loaded.step
+        self.box_threshold, self.box_threshold_origin = box_threshold, box_threshold_origin
+        self._landmarker = landmarker
+        function = DetectorFunction(loaded.module, loaded.input_spec, loaded.anchors)
+        self._detect = function.bind(loaded.variables)
+        self._explain = Contributions(loaded.module, loaded.input_spec, loaded.variables)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike, landmarker: Landmarker | None = None) -> "Detector":
+        """Returns the detector at `path`: see `iid_jax.load`.
+
+        Artifacts are reported from the threshold that the run chose on its validation split, as its
+        summary.json tells; from 0.5 where there is none.
+
+        Raises:
+          DataError: there is no detector, it is damaged, or it does not fit this version.
+        """
+        loaded = checkpoint.load_detector(Path(path))
+        threshold = _threshold_of_run(Path(path), loaded.config)
+        if threshold is None:
+            return cls(loaded, landmarker)
+        return cls(loaded, landmarker, threshold, "chosen on the run's validation split")
+
+    @property
+    def landmarker(self) -> Landmarker:
+        """What finds the faces; dlib's is loaded when it is first needed.
+
+        Raises:
+          UsageError: the `[faces]` extra is not installed.
+        """
+        if self._landmarker is None:
+            self._landmarker = DlibLandmarker()
+        return self._landmarker
+
+    def logits(self, images: np.ndarray) -> np.ndarray:
+        """Returns the logits (B, 2) float32 of real and fake, for aligned canvases.
+
+        `images` is RGB uint8 (B, S, S, 3), S as in `input_spec.size`; any other is a ValueError.
+        """
+        images = np.asarray(images)
+        size = self.input_spec.size
+        if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1:] != (size, size, 3):
+            raise ValueError(
+                f"canvases must be RGB uint8 (B, {size}, {size}, 3), "
+                f"got {images.dtype} {images.shape}"
+            )
+        return self._look_at(images).logits if len(images) else np.zeros((0, 2), np.float32)
+
+    def predict(self, source: Source, landmarks: np.ndarray | None = None) -> Prediction:
+        """Returns what is said of a picture: a path, or RGB uint8 (H, W, 3).
+
+        `landmarks`, (68, 2) or (F, 68, 2) in iBUG order and pixels of the upright picture, take the
+        place of searching for faces. A file that cannot be judged has a status and no score.
+
+        Raises:
+          UsageError: landmarks or an array of another kind; the `[faces]` extra is needed and not
+            installed.
+        """
+        given = None if landmarks is None else _given(landmarks)
+        if isinstance(source, np.ndarray):
+            _check_picture(source)
+            return self._picture("", source, given, None)
+        return self.predict_file(source, given)
+
+    def predict_file(
+        self,
+        path: str | os.PathLike,
+        landmarks: np.ndarray | None = None,
+        seen: Seen | None = None,
+    ) -> Prediction:
+        """Returns what is said of a file; `seen` is called with its frame and picture."""
+        name = os.fspath(path)
+        try:
+            picture = media.read_image(name)
+        except media.MediaError as error:
+            return Prediction(name, error.reason, str(error))
+        return self._picture(name, picture, landmarks, seen)
+
+    def _picture(
+        self, path: str, picture: np.ndarray, given: np.ndarray | None, seen: Seen | None
+    ) -> Prediction:
+        found = self.landmarker(picture) if given is None else [_as_face(p) for p in given]
+        (frame,) = self._frames([(0, 0.0, picture, found)], padding=True)
+        if seen is not None:
+            seen(frame, picture)
+        return of_frames(path, (frame,), alignment.LEAST)
+
+    def _frames(
+        self, looked: list[tuple[int, float, np.ndarray, list[FoundFace]]], padding: bool
+    ) -> Iterator[Frame]:
+        """Yields the Frame of each (index, time, picture, faces found in it), scored together."""
+        spec = self.input_spec
+        placed = [
+            [alignment.place(picture, face.landmarks, spec, padding) for face in found]
+            for _, _, picture, found in looked
+        ]
+        canvases = [p.image for places in placed for p in places if not isinstance(p, str)]
+        rows = iter(zip(*self._look_at(np.array(canvases)), strict=True) if canvases else ())
+        for (index, time, picture, found), places in zip(looked, placed, strict=True):
+            size = picture.shape[:2]
+            faces = [
+                Face(_clipped(face.box, size), face.landmarks, status=where)
+                if isinstance(where, str)
+                else self._face(face, where, next(rows), size, keep=padding)
+                for face, where in zip(found, places, strict=True)
+            ]
+            yield Frame(index, time, tuple(faces))
+
+    def _face(
+        self, face: FoundFace, where: alignment.Placed, row: Any, size: tuple[int, int], keep: bool
+    ) -> Face:
+        """The Face of one row of Detections; `keep` keeps the canvas, for the heat map."""
+        logits, boxes, box_scores = row
+        box = _clipped(face.box, size)
+        if not np.isfinite(logits).all():
+            return Face(box, face.landmarks, status=NOT_FINITE)
+        logit = np.float64(logits[1]) - np.float64(logits[0])
+        score, stored = as_stored(np.array([sigmoid(logit), logit])).tolist()
+        shown = counts_as_box(box_scores, self.box_threshold)
+        on_picture = alignment.on_picture(boxes[shown], where.matrix, self.input_spec.size, size)
+        artifacts = tuple(
+            Artifact(tuple(place.tolist()), float(f"{chance:.9g}"))
+            for place, chance in zip(on_picture, box_scores[shown], strict=True)
+            if (place[2:] > place[:2]).all()
+        )
+        kept = (where.image, where.matrix, self._explain) if keep else ()
+        return Face(box, face.landmarks, "ok", score, stored, artifacts, *kept)
+
+    def _look_at(self, images: np.ndarray) -> Detections:
+        """The Detections of canvases, in batches of few different sizes: each is compiled once."""
+        size = 1
+        while size < min(len(images), BATCH):
+            size *= 2
+        return detect_all(self._detect, images, size)
+
+
+def _threshold_of_run(path: Path, config: Any) -> float | None:
+    """The threshold of boxes in the summary of the run that the checkpoint is from."""
+    made = summary.read(summary.run_folder(path))
+    if made is None or made.get("config_sha256") != summary.config_sha256(config):
+        return None
+    values = [r["value"] for r in made["results"] if r["metric"] == THRESHOLD]
+    return next((float(value) for value in values if value is not None), None)
+
+
+def _given(landmarks: np.ndarray) -> np.ndarray:
+    """Landmarks as they were passed, (F, 68, 2) float32."""
+    try:
+        points = np.asarray(landmarks, np.float32)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"landmarks must be numbers, (68, 2) or (F, 68, 2): {error}") from error
+    points = points[None] if points.ndim == 2 else points
+    if points.ndim != 3 or points.shape[1:] != (68, 2) or not np.isfinite(points).all():
+        raise UsageError(
+            f"landmarks must be finite, (68, 2) or (F, 68, 2) in iBUG order, got {points.shape}"
+        )
+    return points
+
+
+def _as_face(points: np.ndarray) -> FoundFace:
+    return FoundFace(np.concatenate([points.min(axis=0), points.max(axis=0)]), points, 1.0)
+
+
+def _check_picture(picture: np.ndarray) -> None:
+    if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
+        raise UsageError(
+            f"a picture must be a path or RGB uint8 (H, W, 3), got {picture.dtype} {picture.shape}"
+        )
+    if min(picture.shape[:2]) < media.MIN_SIDE:
+        raise UsageError(
+            f"a picture must have at least {media.MIN_SIDE} pixels a side, got {picture.shape}"
+        )
+
+
+def _clipped(box: np.ndarray, size: tuple[int, int]) -> tuple[float, float, float, float]:
+    x0, y0, x1, y1 = np.clip(box, 0, (size[1], size[0]) * 2).astype(float).tolist()
+    return x0, y0, x1, y1
