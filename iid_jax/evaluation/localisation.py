@@ -30,7 +30,7 @@ THRESHOLD = "box_threshold"
 PARTIAL_SWAP = "partial_swap"
 # The aim is at most one false box per genuine picture of new people; the threshold is chosen on
 # other people, so it leaves room for the difference.
-ALLOWED_FALSE_BOXES = 0.8
+ALLOWED_FALSE_BOXES = 0.7
 
 _STILL = AugmentConfig(
     scale=(0.9, 0.0),

@@ -24,7 +24,7 @@ ATTEMPTS = 4
 # The least resolution of the autoencoder's face and the share of the face's own it reaches.
 CODE = (22.0, 34.0)
 # Deviation of the Gaussian that makes a neural renderer's texture, in face sizes.
-TEXTURE = (0.005, 0.02)
+TEXTURE = (0.01, 0.026)
 
 
 class Manipulated(NamedTuple):
