@@ -171,8 +171,11 @@ def test_threshold_is_chosen_on_genuine_validation_pictures(catalog, detect):
     expected = np.stack([canvas.align(catalog.read(row), SPEC).image for row in rows])
     np.testing.assert_array_equal(np.concatenate(seen)[: len(rows)], expected)
     boxes = score(detect, catalog, rows, SPEC, 16, quiet=True).box_scores
-    allowed = localisation.ALLOWED_FALSE_BOXES
-    assert localisation.counts_as_box(boxes, operating.threshold).sum() == int(allowed * len(rows))
+    budget = int(localisation.ALLOWED_FALSE_BOXES * len(rows))
+    counted = localisation.counts_as_box(boxes, operating.threshold)
+    next_lower = boxes[~counted].max()
+    # Boxes of equal scores count together or not at all.
+    assert counted.sum() <= budget < localisation.counts_as_box(boxes, next_lower).sum()
 
 
 def test_data_without_validation_pictures_has_no_threshold_and_says_so(
