@@ -9,6 +9,7 @@ VERBS = {
     "train": "train a detector, evaluate it and write its report (the default)",
     "prepare": "make or import a data set",
     "evaluate": "score a detector on prepared data sets",
+    "predict": "score pictures and videos, and show where artifacts are",
     "show": "draw what the trainer is fed, or what a detector says of held-out pictures",
 }
 USAGE = "usage: python -m iid_jax.main [VERB] [--flags]   (VERB --help tells a verb's flags)"

@@ -107,7 +107,7 @@ def test_grid_holds_every_picture_and_none_overlaps(count):
 
 def test_detection_keeps_the_aspect_and_the_pixels_of_the_picture():
     image = noise(shape=(60, 120, 3))
-    faces = [((10, 5, 50, 45), 0.9, [((20, 10, 30, 20), 0.7)])]
+    faces = [plots.Found((10, 5, 50, 45), "P(fake) 0.90", [((20, 10, 30, 20), 0.7)])]
     figure = plots.detection(image, faces)
     width, height = figure.get_size_inches()
     assert width == 2 * height

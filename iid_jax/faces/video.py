@@ -63,6 +63,31 @@ def look(path: str | os.PathLike, limits: Limits = LIMITS) -> Video:
         return Video(frames, stream.width, stream.height, _seconds(container))
 
 
+def at_rate(path: str | os.PathLike, rate: float, limits: Limits = LIMITS) -> list[int]:
+    """Returns the indices of the frames at 0, 1/rate, 2/rate, ... seconds, each frame once.
+
+    Of each such time the first frame that is not earlier. Where stamps don't tell, frames are
+    taken to be evenly spaced.
+
+    Raises:
+      MediaError: see `look`.
+    """
+    with _opened(Path(path), limits) as (container, stream):
+        packets = _packets(container, stream, Path(path))
+        if packets.place:
+            seconds = [float((s - packets.start) * stream.time_base) for s in packets.place]
+            places = list(packets.place.values())
+        else:
+            spacing = 1 / float(stream.average_rate or stream.guessed_rate or rate)
+            places = list(range(packets.count))
+            seconds = [place * spacing for place in places]
+    if not places:
+        return []
+    # Stamps are rounded to the container's clock.
+    ticks = np.arange(0, int(seconds[-1] * rate + 1e-3) + 1) / rate - 1e-3 / rate
+    return sorted({places[i] for i in np.searchsorted(seconds, ticks) if i < len(places)})
+
+
 class FrameReader:
     """The frames of one video at the wanted indices, decoded once, in order.
 

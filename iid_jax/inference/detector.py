@@ -1,5 +1,6 @@
 """The detector as people use it: pictures, videos or aligned canvases in, scores and places out."""
 
+import itertools
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,15 +14,17 @@ from iid_jax.evaluation import summary
 from iid_jax.evaluation.localisation import THRESHOLD, counts_as_box
 from iid_jax.evaluation.score import Detections, DetectorFunction, detect_all
 from iid_jax.evaluation.table import as_stored, sigmoid
-from iid_jax.faces import media
+from iid_jax.faces import media, video
 from iid_jax.faces.landmarks import DlibLandmarker, Landmarker
 from iid_jax.faces.landmarks import Face as FoundFace
-from iid_jax.inference import alignment
+from iid_jax.inference import alignment, given, sources
 from iid_jax.inference.heatmap import Contributions
 from iid_jax.inference.prediction import NOT_FINITE, Artifact, Face, Frame, Prediction, of_frames
 
 USUAL_THRESHOLD = 0.5
 BATCH = 16
+# Frames of a video that are held at a time, and how many a second are looked at.
+FRAMES_AT_ONCE, FPS = 8, 5.0
 
 Source = str | os.PathLike | np.ndarray
 Seen = Callable[[Frame, np.ndarray], None]
@@ -89,40 +92,65 @@ class Detector:
             )
         return self._look_at(images).logits if len(images) else np.zeros((0, 2), np.float32)
 
-    def predict(self, source: Source, landmarks: np.ndarray | None = None) -> Prediction:
-        """Returns what is said of a picture: a path, or RGB uint8 (H, W, 3).
+    def predict(
+        self, source: Source, landmarks: np.ndarray | None = None, fps: float = FPS
+    ) -> Prediction:
+        """Returns what is said of a picture or a video: a path, or RGB uint8 (H, W, 3).
 
         `landmarks`, (68, 2) or (F, 68, 2) in iBUG order and pixels of the upright picture, take the
-        place of searching for faces. A file that cannot be judged has a status and no score.
+        place of searching for faces. Of a video (by the name's ending) `fps` frames a second are
+        looked at. A file that cannot be judged has a status and no score.
 
         Raises:
-          UsageError: landmarks or an array of another kind; the `[faces]` extra is needed and not
-            installed.
+          UsageError: landmarks or an array of another kind, landmarks for a video; the `[faces]`
+            extra is needed and not installed.
         """
-        given = None if landmarks is None else _given(landmarks)
-        if isinstance(source, np.ndarray):
-            _check_picture(source)
-            return self._picture("", source, given, None)
-        return self.predict_file(source, given)
+        if not isinstance(source, np.ndarray):
+            return self.predict_file(source, landmarks, fps)
+        _check_picture(source)
+        points = None if landmarks is None else given.check(landmarks)
+        return self._picture("", source, points, None)
 
     def predict_file(
         self,
         path: str | os.PathLike,
         landmarks: np.ndarray | None = None,
+        fps: float = FPS,
         seen: Seen | None = None,
     ) -> Prediction:
-        """Returns what is said of a file; `seen` is called with its frame and picture."""
+        """Returns what is said of a file; `seen` is called with each frame and its picture.
+
+        See `predict`.
+        """
         name = os.fspath(path)
+        points = None if landmarks is None else given.check(landmarks)
         try:
-            picture = media.read_image(name)
+            if not sources.is_video(name):
+                return self._picture(name, media.read_image(name), points, seen)
+            if points is not None:
+                raise UsageError(f"{name}: landmarks can be given for pictures only")
+            return self._video(name, check_fps(fps), seen)
         except media.MediaError as error:
             return Prediction(name, error.reason, str(error))
-        return self._picture(name, picture, landmarks, seen)
+
+    def _video(self, path: str, fps: float, seen: Seen | None) -> Prediction:
+        reader = video.FrameReader(path, video.at_rate(path, fps))
+        judged, frames = [], iter(reader)
+        while chunk := list(itertools.islice(frames, FRAMES_AT_ONCE)):
+            looked = [(f.index, f.time, f.image, self.landmarker(f.image)) for f in chunk]
+            for frame, source in zip(self._frames(looked, padding=False), chunk, strict=True):
+                judged.append(frame)
+                if seen is not None:
+                    seen(frame, source.image)
+        if not judged:
+            raise media.MediaError("truncated", f"{path}: no frame can be decoded")
+        note = reader.summary if reader.lost or reader.errors else ""
+        return of_frames(path, tuple(judged), alignment.LEAST, note)
 
     def _picture(
-        self, path: str, picture: np.ndarray, given: np.ndarray | None, seen: Seen | None
+        self, path: str, picture: np.ndarray, points: np.ndarray | None, seen: Seen | None
     ) -> Prediction:
-        found = self.landmarker(picture) if given is None else [_as_face(p) for p in given]
+        found = self.landmarker(picture) if points is None else [_as_face(p) for p in points]
         (frame,) = self._frames([(0, 0.0, picture, found)], padding=True)
         if seen is not None:
             seen(frame, picture)
@@ -177,6 +205,13 @@ class Detector:
         return detect_all(self._detect, images, size)
 
 
+def check_fps(fps: float) -> float:
+    """Returns `fps`, frames a second; a UsageError where it is not above 0 and at most 1000."""
+    if not 0 < fps <= 1000:
+        raise UsageError(f"fps={fps}: must be above 0 and at most 1000")
+    return fps
+
+
 def _threshold_of_run(path: Path, config: Any) -> float | None:
     """The threshold of boxes in the summary of the run that the checkpoint is from."""
     made = summary.read(summary.run_folder(path))
@@ -184,20 +219,6 @@ def _threshold_of_run(path: Path, config: Any) -> float | None:
         return None
     values = [r["value"] for r in made["results"] if r["metric"] == THRESHOLD]
     return next((float(value) for value in values if value is not None), None)
-
-
-def _given(landmarks: np.ndarray) -> np.ndarray:
-    """Landmarks as they were passed, (F, 68, 2) float32."""
-    try:
-        points = np.asarray(landmarks, np.float32)
-    except (TypeError, ValueError) as error:
-        raise UsageError(f"landmarks must be numbers, (68, 2) or (F, 68, 2): {error}") from error
-    points = points[None] if points.ndim == 2 else points
-    if points.ndim != 3 or points.shape[1:] != (68, 2) or not np.isfinite(points).all():
-        raise UsageError(
-            f"landmarks must be finite, (68, 2) or (F, 68, 2) in iBUG order, got {points.shape}"
-        )
-    return points
 
 
 def _as_face(points: np.ndarray) -> FoundFace:

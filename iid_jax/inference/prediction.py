@@ -3,6 +3,7 @@
 Boxes are (x0, y0, x1, y1) in pixels of the input, edges at whole numbers; scores are P(fake).
 """
 
+import collections
 import dataclasses
 import functools
 from collections.abc import Callable
@@ -144,8 +145,10 @@ def of_frames(path: str, frames: tuple[Frame, ...], least: float, note: str = ""
 
     Without any score the status is that of the first frame with a face, else no_face.
     """
-    if any(frame.score is not None for frame in frames):
-        return Prediction(path, OK, note, frames)
+    missing = collections.Counter(frame.status for frame in frames if frame.score is None)
+    if len(frames) > missing.total():
+        notes = [f"{count} of {len(frames)} frames {name}" for name, count in missing.items()]
+        return Prediction(path, OK, "; ".join([*notes, note] if note else notes), frames)
     status = next((frame.status for frame in frames if frame.faces), NO_FACE)
     why = WHY[status].format(least=least)
     if len(frames) > 1:

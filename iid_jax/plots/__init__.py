@@ -5,8 +5,9 @@ Okabe and Ito, which remain apart for colour-blind readers.
 """
 
 from iid_jax.plots.curves import COLOURS, roc, score_histogram, training_curves
+from iid_jax.plots.footage import footage
 from iid_jax.plots.pairs import Pair, pair_sheet
-from iid_jax.plots.pictures import FACE, PREDICTED, TRUE, Picture, detection, examples, png
+from iid_jax.plots.pictures import FACE, PREDICTED, TRUE, Found, Picture, detection, examples, png
 from iid_jax.plots.samples import montage
 
 __all__ = [
@@ -14,10 +15,12 @@ __all__ = [
     "FACE",
     "PREDICTED",
     "TRUE",
+    "Found",
     "Pair",
     "Picture",
     "detection",
     "examples",
+    "footage",
     "montage",
     "pair_sheet",
     "png",

@@ -28,6 +28,17 @@ class Picture(NamedTuple):
     truth: np.ndarray | None = None
 
 
+class Found(NamedTuple):
+    """A face to be drawn, boxes (x0, y0, x1, y1) in pixels of the picture, and what is said of it.
+
+    `artifacts` are (box, score).
+    """
+
+    box: Sequence[float]
+    text: str
+    artifacts: Sequence[tuple[Sequence[float], float]] = ()
+
+
 def png(figure: "Figure", dpi: int = 110) -> bytes:
     """Returns the figure as the bytes of a PNG file, the same for the same figure."""
     buffer = io.BytesIO()
@@ -44,29 +55,27 @@ def examples(pictures: Sequence[Picture], columns: int = 6) -> "Figure":
     return figure
 
 
-def detection(
-    image: np.ndarray,
-    faces: Iterable[tuple[Sequence[float], float, Sequence[tuple[Sequence[float], float]]]],
-) -> "Figure":
-    """Draws what was found in one picture, RGB uint8 (H, W, 3), at its own aspect ratio.
-
-    `faces` are (box, P(fake), [(artifact's box, its score), ...]), boxes (x0, y0, x1, y1) in
-    pixels of the picture.
-    """
+def detection(image: np.ndarray, faces: Iterable[Found]) -> "Figure":
+    """Draws what was found in one picture, RGB uint8 (H, W, 3), at its own aspect ratio."""
     from matplotlib.figure import Figure
 
     height, width = image.shape[:2]
     scale = 8.0 / max(height, width)
     figure = Figure(figsize=(width * scale, height * scale))
-    axis = figure.add_axes((0, 0, 1, 1))
+    draw_faces(figure.add_axes((0, 0, 1, 1)), image, faces, size=10.0)
+    return figure
+
+
+def draw_faces(axis: Any, image: np.ndarray, faces: Iterable[Found], size: float = 6.5) -> None:
+    """Draws a picture, RGB uint8 (H, W, 3), its faces and artifacts; texts of `size` points."""
+    height, width = image.shape[:2]
     axis.imshow(image)
     axis.set_axis_off()
-    for box, fake, artifacts in faces:
-        draw_box(axis, box, FACE, f"P(fake) {fake:.2f}", width=2.0)
-        for place, chance in artifacts:
-            draw_box(axis, place, PREDICTED, f"{chance:.2f}")
+    for face in faces:
+        draw_box(axis, face.box, FACE, face.text, width=2.0, size=size)
+        for place, chance in face.artifacts:
+            draw_box(axis, place, PREDICTED, f"{chance:.2f}", size=0.8 * size)
     axis.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5))
-    return figure
 
 
 def draw_picture(axis: Any, picture: Picture, bold: int | None = None) -> None:
@@ -92,7 +101,13 @@ def draw_picture(axis: Any, picture: Picture, bold: int | None = None) -> None:
 
 
 def draw_box(
-    axis: Any, box: Any, colour: str, text: str = "", width: float = 1.4, style: str = "-"
+    axis: Any,
+    box: Any,
+    colour: str,
+    text: str = "",
+    width: float = 1.4,
+    style: str = "-",
+    size: float = 6.5,
 ) -> None:
     """Draws a box (x0, y0, x1, y1), in pixels of the picture, with a text in its corner."""
     from matplotlib.patches import Rectangle
@@ -103,7 +118,7 @@ def draw_box(
     axis.add_patch(patch)
     if text:
         label = {"facecolor": colour, "edgecolor": "none", "pad": 0.8}
-        axis.text(x0, y0, text, fontsize=6.5, va="top", ha="left", bbox=label, clip_on=True)
+        axis.text(x0, y0, text, fontsize=size, va="top", ha="left", bbox=label, clip_on=True)
 
 
 def grid(

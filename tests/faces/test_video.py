@@ -3,6 +3,7 @@
 import contextlib
 import os
 import struct
+from fractions import Fraction
 
 import av
 import numpy as np
@@ -55,6 +56,33 @@ def test_wanted_frames_come_with_their_index_and_time(kind, codec, tmp_path):
         assert frame.time == pytest.approx(frame.index / RATE)
         assert frame.image.shape == (SIDE, SIDE, 3) and frame.image.dtype == np.uint8
     assert reader.summary == "decoded 4 of 4 frames" and not reader.lost
+
+
+@pytest.mark.parametrize(("kind", "codec"), KINDS)
+def test_frames_at_a_rate_are_the_first_at_or_after_each_tick(kind, codec, tmp_path):
+    path = write(tmp_path / f"clip.{kind}", codec)
+    for rate in (1, 3.7, 5, RATE, 100):
+        ticks = np.arange(0, (FRAMES - 1) / RATE + 1e-9, 1 / rate)
+        expected = sorted({int(np.ceil(tick * RATE - 1e-6)) for tick in ticks})
+        assert video.at_rate(path, rate) == expected
+
+
+def test_frames_at_a_rate_follow_the_stamps_where_frames_are_unevenly_spaced(tmp_path):
+    """A still of 2 s between moving parts, as screen recordings have."""
+    path = tmp_path / "uneven.mp4"
+    milliseconds = [0, 40, 80, 120, 2120, 2160, 2200, 2240, 2280]
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=RATE)
+        stream.width = stream.height = SIDE
+        stream.codec_context.time_base = Fraction(1, 1000)
+        for stamp in milliseconds:
+            frame = av.VideoFrame.from_ndarray(np.full((SIDE, SIDE, 3), 99, np.uint8))
+            frame.pts, frame.time_base = stamp, Fraction(1, 1000)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    times = [frame.time for frame in video.FrameReader(path, range(len(milliseconds)))]
+    np.testing.assert_allclose(times, np.array(milliseconds) / 1000, atol=1e-3)
+    assert video.at_rate(path, 10) == [0, 3, 4, 6]
 
 
 @pytest.mark.parametrize("share", [0.3, 0.5, 0.7])
