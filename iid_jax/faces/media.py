@@ -60,7 +60,8 @@ def decode_image(data: bytes, name: str = "picture", max_pixels: int = MAX_PIXEL
     """Returns encoded bytes as an upright picture, RGB uint8 (H, W, 3).
 
     The header's size is checked before any pixel is unpacked. EXIF orientation is applied, grey
-    is repeated, transparency laid on black, 16-bit grey scaled to 8 bits; CMYK is converted.
+    is repeated, palettes are looked up, transparency is laid on black, 16-bit grey scaled to 8
+    bits (of 16-bit colours the upper half is taken), CMYK converted without its profile.
 
     Raises:
       MediaError: with a reason code, see there; `name` stands in the message.
@@ -81,7 +82,9 @@ def decode_image(data: bytes, name: str = "picture", max_pixels: int = MAX_PIXEL
                 "unknown_format", f"{name} is not a picture this package reads; allowed: {formats}"
             ) from error
         except Image.DecompressionBombError as error:
-            raise MediaError("too_large", f"{name}: {error}") from error
+            # Pillow's own limit, farther away.
+            allowed = f"allowed: up to {max_pixels} pixels in all"
+            raise MediaError("too_large", f"{name}: many times too large; {allowed}") from error
         except MediaError:
             raise
         except (OSError, SyntaxError, ValueError, EOFError, IndexError) as error:
@@ -122,6 +125,6 @@ def _pixels(image: Image.Image, name: str) -> np.ndarray:
 def _from_sixteen_bit(values: np.ndarray, name: str) -> np.ndarray:
     low, high = int(values.min()), int(values.max())
     if low < 0 or high > 65535:
-        raise MediaError("unsupported", f"{name}: 32-bit pixels; allowed: 8-bit, or 16-bit grey")
+        raise MediaError("unsupported", f"{name}: pixels {low} to {high}; allowed: 0 to 65535")
     grey = np.rint(values / 257.0).astype(np.uint8)
     return np.repeat(grey[..., None], 3, axis=2)

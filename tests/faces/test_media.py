@@ -1,6 +1,7 @@
 """Pictures: read upright as RGB, or refused with a reason before any harm is done."""
 
 import io
+import resource
 import struct
 import zlib
 
@@ -160,14 +161,137 @@ def test_unreadable_path_is_refused(tmp_path, name, reason):
     assert caught.value.reason == reason
 
 
-@given(st.integers(0, 400), st.binary(min_size=1, max_size=8), st.sampled_from(["PNG", "JPEG"]))
-@settings(max_examples=120, deadline=None)
-def test_damaged_bytes_give_a_picture_or_a_refusal(position, garbage, kind):
-    data = bytearray(encoded(Image.fromarray(picture()), kind))
-    data[position : position + len(garbage)] = garbage
+def smooth() -> Image.Image:
+    """A picture that every format stores in some hundred bytes."""
+    x, y = np.meshgrid(np.arange(WIDTH), np.arange(HEIGHT))
+    return Image.fromarray(np.stack([x * 6, y * 10, (x * y) % 256], -1).astype(np.uint8))
+
+
+def upside_down() -> Image.Exif:
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    return exif
+
+
+# One file of every kind that is read: format and layout of its pixels.
+FILES = {
+    "jpeg": encoded(smooth(), "JPEG"),
+    "jpeg_progressive": encoded(smooth(), "JPEG", progressive=True),
+    "jpeg_grey": encoded(smooth().convert("L"), "JPEG"),
+    "jpeg_cmyk": encoded(smooth().convert("CMYK"), "JPEG"),
+    "jpeg_exif": encoded(smooth(), "JPEG", exif=upside_down()),
+    "jpeg_two_pictures": encoded(smooth(), "MPO", save_all=True, append_images=[smooth()]),
+    "png": encoded(smooth()),
+    "png_one_bit": encoded(smooth().convert("1")),
+    "png_grey_alpha": encoded(smooth().convert("LA")),
+    "png_alpha": encoded(smooth().convert("RGBA")),
+    "png_palette": encoded(smooth().quantize(64), transparency=3),
+    "png_sixteen": encoded(Image.fromarray(np.asarray(smooth())[..., 0].astype(np.uint16) * 257)),
+    "webp": encoded(smooth(), "WEBP"),
+    "webp_lossless": encoded(smooth(), "WEBP", lossless=True),
+    "webp_animation": encoded(smooth(), "WEBP", save_all=True, append_images=[smooth()]),
+    "bmp": encoded(smooth(), "BMP"),
+    "tiff": encoded(smooth(), "TIFF"),
+    "tiff_deflate": encoded(smooth(), "TIFF", compression="tiff_adobe_deflate"),
+    "tiff_cmyk": encoded(smooth().convert("CMYK"), "TIFF"),
+    "gif": encoded(smooth().quantize(64), "GIF"),
+    "ppm": encoded(smooth(), "PPM"),
+}
+EXACT = {"png", "png_alpha", "webp_lossless", "bmp", "tiff", "tiff_deflate", "tiff_cmyk", "ppm"}
+
+
+@pytest.mark.parametrize("kind", FILES)
+def test_every_kind_comes_as_upright_rgb(kind):
+    decoded = media.decode_image(FILES[kind])
+    expected = np.asarray(smooth())
+    if kind == "jpeg_exif":
+        expected = expected[::-1, ::-1]
+    if kind in EXACT:
+        np.testing.assert_array_equal(decoded, expected)
+    assert decoded.shape == (HEIGHT, WIDTH, 3) and decoded.dtype == np.uint8
+    if "grey" in kind or "sixteen" in kind or "one_bit" in kind:
+        assert (decoded == decoded[..., :1]).all()
+    elif kind != "png_palette":  # one of its colours is transparent
+        assert np.abs(decoded.astype(int) - expected).mean() < 12
+
+
+@given(st.sampled_from(sorted(FILES)), st.floats(0, 1, exclude_max=True))
+@settings(max_examples=150, deadline=None)
+def test_cut_file_is_refused_or_lacks_nothing(kind, share):
+    whole = FILES[kind]
+    try:
+        decoded = media.decode_image(whole[: int(share * len(whole))])
+    except media.MediaError:
+        return
+    # Only an end marker, a thumbnail or a second picture was cut off.
+    np.testing.assert_array_equal(decoded, media.decode_image(whole))
+
+
+def forged(kind: str, width: int, height: int) -> bytes:
+    """A small file of this format whose header tells another size."""
+    small, size = encoded(Image.new("RGB", (WIDTH, HEIGHT))), (width, height)
+    if kind == "PNG":
+        return header_of_png(*size) + small[41:]
+    if kind == "PPM":
+        return b"P6 %d %d 255\n" % size
+    if kind == "WEBP":
+        # The canvas of an animation, whose first frame is a small picture.
+        frame = encoded(Image.new("RGB", (WIDTH, HEIGHT)), "WEBP")[12:]
+        sides = b"".join((side - 1).to_bytes(3, "little") for side in size)
+        small_sides = b"".join((side - 1).to_bytes(3, "little") for side in (WIDTH, HEIGHT))
+        body = b"WEBPVP8X" + struct.pack("<I", 10) + b"\x02\0\0\0" + sides
+        body += b"ANIM" + struct.pack("<I", 6) + bytes(6)
+        body += b"ANMF" + struct.pack("<I", 16 + len(frame)) + bytes(6) + small_sides
+        body += bytes(4) + frame
+        return b"RIFF" + struct.pack("<I", len(body)) + body
+    image = Image.new("RGB", (WIDTH, HEIGHT))
+    data = bytearray(encoded(image.quantize(4) if kind == "GIF" else image, kind))
+    if kind == "JPEG":
+        return data.replace(struct.pack(">HH", HEIGHT, WIDTH), struct.pack(">HH", height, width))
+    if kind == "TIFF":
+        for tag, old, new in ((256, WIDTH, width), (257, HEIGHT, height)):
+            data = data.replace(*(struct.pack("<HHII", tag, 4, 1, side) for side in (old, new)))
+        return data
+    place, layout = {"BMP": (18, "<II"), "GIF": (6, "<HH")}[kind]
+    struct.pack_into(layout, data, place, *size)
+    return bytes(data)
+
+
+@pytest.mark.parametrize("kind", media.FORMATS)
+@given(st.integers(7_000, 16_000), st.integers(1, 6_000))
+@settings(max_examples=10, deadline=None)
+def test_more_than_64_megapixels_are_refused_before_they_are_decoded(kind, width, more):
+    height = min(media.MAX_PIXELS // width + more, 16_000)
+    data = forged(kind, width, height)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    if width * height > media.MAX_PIXELS:
+        assert reason_of(data) == "too_large"
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 32_000  # KiB
+
+
+@given(
+    st.sampled_from(sorted(FILES)),
+    st.lists(st.tuples(st.integers(0, 700), st.binary(min_size=1, max_size=8)), max_size=4),
+    st.integers(0, 8),
+)
+@settings(max_examples=300, deadline=None)
+def test_damaged_bytes_give_a_picture_or_a_refusal(kind, damages, dropped):
+    data = bytearray(FILES[kind])
+    for position, garbage in damages:
+        data[position : position + len(garbage)] = garbage
+        del data[position : position + dropped]
     try:
         decoded = media.decode_image(bytes(data))
     except media.MediaError:
         return
     assert decoded.dtype == np.uint8
-    assert decoded.ndim == 3
+    assert decoded.ndim == 3 and decoded.shape[2] == 3
+
+
+@pytest.mark.parametrize("kind", ["ICO", "AVIF", "TGA", "JPEG2000"])
+def test_format_that_is_not_read_is_refused_by_name(kind):
+    Image.init()
+    if kind not in Image.SAVE:
+        pytest.skip(f"this Pillow cannot write {kind}")
+    data = encoded(Image.new("RGB", (64, 64)), kind)
+    assert reason_of(data) == "unknown_format"
