@@ -18,10 +18,14 @@ Merit = Literal[
     "video_ap",
     "video_eer",
     "video_acc",
+    "video_tpr_at_1pct_fpr",
+    "video_tpr_at_0.1pct_fpr",
     "frame_auc",
     "frame_ap",
     "frame_eer",
     "frame_acc",
+    "frame_tpr_at_1pct_fpr",
+    "frame_tpr_at_0.1pct_fpr",
 ]
 CANVAS_RANGE = (64, 1024)
 

@@ -65,11 +65,23 @@ def _accuracy(counts: Counts) -> np.ndarray:
     return (right + counts.alarms[:, -1]) / (counts.hits[:, -1] + counts.alarms[:, -1])
 
 
+def _tpr_at(share: float) -> Callable[[Counts], np.ndarray]:
+    def measure(counts: Counts) -> np.ndarray:
+        # Of thresholds that exist: between two of them nothing is interpolated.
+        allowed = counts.alarms <= share * counts.alarms[:, -1:] + 1e-9
+        return np.where(allowed, counts.hits, 0.0).max(axis=1) / counts.hits[:, -1]
+
+    return measure
+
+
+# Fakes found at no more than this share of genuine ones called fake.
+FPRS = {"tpr_at_1pct_fpr": 0.01, "tpr_at_0.1pct_fpr": 0.001}
 MEASURES: dict[str, Callable[[Counts], np.ndarray]] = {
     "auc": _auc,
     "ap": _average_precision,
     "eer": _eer,
     "acc": _accuracy,
+    **{name: _tpr_at(share) for name, share in FPRS.items()},
 }
 
 
@@ -109,10 +121,19 @@ def resample(size: int, draws: int, rng: np.random.Generator) -> np.ndarray:
 
 def interval(parts: list[np.ndarray]) -> tuple[float | None, float | None]:
     """Returns the 95 % interval over the values (draws,) of all parts, None without any."""
-    if not parts:
+    values = np.concatenate(parts) if parts else np.zeros(0)
+    if not len(values):
         return None, None
-    lo, hi = np.quantile(np.concatenate(parts), QUANTILES)
+    lo, hi = np.quantile(values, QUANTILES)
     return float(lo), float(hi)
+
+
+def wider(
+    intervals: list[tuple[float | None, float | None]],
+) -> tuple[float | None, float | None]:
+    """Returns the widest of the intervals, the first of equals; (None, None) without any."""
+    drawn = [(lo, hi) for lo, hi in intervals if lo is not None and hi is not None]
+    return max(drawn, key=lambda pair: pair[1] - pair[0], default=(None, None))
 
 
 def columns(

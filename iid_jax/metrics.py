@@ -1,15 +1,17 @@
-"""Numbers of a table of scores: AUC, AP, EER and accuracy by frame and by video, with intervals.
+"""Numbers of a table of scores, by frame and by video, with intervals: AUC, AP, EER, accuracy, TPR.
 
 NumPy only. What cannot be computed (one class, no rows, no scores) is a Metric without a value
 and with the reason; a number is never made up.
 """
 
+import dataclasses
 from collections.abc import Iterable
 
 import numpy as np
 
 from iid_jax.errors import UsageError, nearest
 from iid_jax.measures import (
+    FPRS,
     MEASURES,
     Counts,
     Metric,
@@ -19,6 +21,7 @@ from iid_jax.measures import (
     interval,
     resample,
     sort,
+    wider,
 )
 
 NAMES = ("genuine", "fake")
@@ -78,12 +81,16 @@ def evaluate_scores(
     bootstrap: int = 1000,
     seed: int = 0,
     data: np.ndarray | None = None,
+    identity: np.ndarray | None = None,
 ) -> dict[str, Metric]:
     """Returns the named metrics of frames: video ids, labels 0/1 and P(fake), each (N,).
 
     A video is told by (`data`, `video`) and scores the mean of its frames. Frames whose score is
     not finite have none: they are left out, and the caller counts them. Intervals are percentiles
-    of `bootstrap` draws of whole videos (0: none), genuine and fake ones apart.
+    of `bootstrap` draws of whole videos (0: none), genuine and fake ones apart; with `identity`
+    (N,), empty where it is not known, people are drawn too, each with all of their videos, and the
+    wider of the two is the interval. TPR at an FPR that the genuine ones are too few to resolve
+    is that at a lower one, and its `reason` says so.
 
     Raises:
       ValueError: a video with frames of both labels, a label other than 0 and 1.
@@ -111,7 +118,9 @@ def evaluate_scores(
         "frame": sort(label, score, index),
     }
     wanted = {name: (levels[name.partition("_")[0]], name.partition("_")[2]) for name in names}
-    return _measure(wanted, side, bootstrap, seed, "videos")
+    person = None if identity is None else _people(ids[present], index, identity[known])
+    found = _measure(wanted, side, bootstrap, seed, "videos", person)
+    return {name: _resolved(metric, *wanted[name]) for name, metric in found.items()}
 
 
 def separation(
@@ -139,19 +148,47 @@ def separation(
 
 
 def _measure(
-    wanted: dict[str, tuple[Sorted, str]], side: np.ndarray, bootstrap: int, seed: int, what: str
+    wanted: dict[str, tuple[Sorted, str]],
+    side: np.ndarray,
+    bootstrap: int,
+    seed: int,
+    what: str,
+    person: np.ndarray | None = None,
 ) -> dict[str, Metric]:
-    """The named measures with intervals over clusters, of which `side` (clusters,) is the label."""
+    """The named measures with intervals over clusters, of which `side` (clusters,) is the label.
+
+    `person` (clusters,) numbers whom a cluster shows.
+    """
     short = int(np.bincount(side, minlength=2).min()) < 2
     reason = f"no interval: fewer than 2 {what} on a side" if short and bootstrap else ""
     once = np.ones((1, len(side)), np.int64)
     values = _apply(wanted, once)
-    parts = [] if short else [_apply(wanted, w) for w in _draws(wanted, side, bootstrap, seed)]
+    draws = [] if short else [_draws(wanted, side, bootstrap, seed)]
+    if person is not None and not short:
+        draws.append(_people_draws(wanted, side, person, bootstrap, seed))
+    ways = [[_apply(wanted, weights) for weights in way] for way in draws]
     found = {}
     for name, value in values.items():
-        lo, hi = interval([part[name] for part in parts])
+        lo, hi = wider([interval([part[name] for part in parts]) for parts in ways])
         found[name] = Metric(float(value[0]), lo, hi, len(side), reason)
     return found
+
+
+def _people(ids: np.ndarray, index: np.ndarray, identity: np.ndarray) -> np.ndarray:
+    """Numbers the person of each video (V,), the first one named; unknown ones are all others."""
+    _, first = np.unique(index, return_index=True)
+    names = np.asarray(identity).astype(str)[first]
+    alone = np.char.add("\0", ids.astype(str))
+    return np.unique(np.where(names == "", alone, names), return_inverse=True)[1]
+
+
+def _resolved(metric: Metric, rows: Sorted, measure: str) -> Metric:
+    genuine = int((rows.label == 0).sum())
+    share = FPRS.get(measure, 1.0)
+    if metric.value is None or genuine * share >= 1.0:
+        return metric
+    coarse = f"{genuine} genuine scores do not resolve an FPR of {100 * share:g} %: it is at 0"
+    return dataclasses.replace(metric, reason="; ".join(filter(None, (metric.reason, coarse))))
 
 
 def _apply(wanted: dict[str, tuple[Sorted, str]], weights: np.ndarray) -> dict[str, np.ndarray]:
@@ -175,6 +212,20 @@ def _draws(wanted, side: np.ndarray, bootstrap: int, seed: int):
         for value in (0, 1):
             weights[:, side == value] = resample(int((side == value).sum()), draws, rng)
         yield weights
+
+
+def _people_draws(wanted, side: np.ndarray, person: np.ndarray, bootstrap: int, seed: int):
+    """Yields weights (draws, clusters) of people drawn with all that shows them.
+
+    A draw of one side only has no measure, and is left out.
+    """
+    rng = np.random.default_rng([seed, 1])
+    people = int(person.max()) + 1
+    chunk = max(1, CHUNK // max(len(rows.label) for rows, _ in wanted.values()))
+    for start in range(0, bootstrap, chunk):
+        weights = resample(people, min(chunk, bootstrap - start), rng)[:, person]
+        both = [weights[:, side == value].sum(axis=1) > 0 for value in (0, 1)]
+        yield weights[both[0] & both[1]]
 
 
 def _point(measure: str, label: np.ndarray, score: np.ndarray) -> float:

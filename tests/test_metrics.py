@@ -91,10 +91,10 @@ def test_videos_of_one_name_in_two_data_sets_are_two():
     assert found["frame_auc"].value == 0.5
 
 
-def test_the_eight_metrics_are_those_of_frames_and_of_video_means():
+def test_the_metrics_are_those_of_frames_and_of_video_means():
     video, label, score = table(seed=5, videos=41, frames=4)
     found = metrics.evaluate_scores(video, label, score, bootstrap=0)
-    assert list(found) == list(metrics.METRICS) and len(found) == 8
+    assert list(found) == list(metrics.METRICS) and len(found) == 12
     means = np.array([score[video == f"v{i}"].mean() for i in range(41)])
     for level, labels, scores in (("frame", label, score), ("video", np.arange(41) % 2, means)):
         value = {name: found[f"{level}_{name}"].value for name in metrics.MEASURES}
@@ -102,6 +102,9 @@ def test_the_eight_metrics_are_those_of_frames_and_of_video_means():
         assert value["ap"] == pytest.approx(sk.average_precision_score(labels, scores), abs=1e-12)
         assert value["acc"] == pytest.approx(np.mean((scores >= 0.5) == labels), abs=1e-12)
         assert value["eer"] == pytest.approx(metrics.eer(labels, scores), abs=1e-12)
+        false, true, _ = sk.roc_curve(labels, scores, drop_intermediate=False)
+        assert value["tpr_at_1pct_fpr"] == pytest.approx(true[false <= 0.01].max(), abs=1e-12)
+        assert value["tpr_at_0.1pct_fpr"] == pytest.approx(true[false <= 0.001].max(), abs=1e-12)
 
 
 @pytest.mark.parametrize("data", [None, np.array(["d", "d"])])

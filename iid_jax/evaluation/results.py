@@ -11,6 +11,7 @@ import numpy as np
 from iid_jax import metrics
 from iid_jax.data import schema
 from iid_jax.errors import DataError
+from iid_jax.evaluation import calibration
 from iid_jax.evaluation.table import ScoreTable
 from iid_jax.leak_metrics import FAMILIARITY, LEAK, Faces, Roles, leak_aucs
 from iid_jax.measures import Metric
@@ -45,25 +46,46 @@ def groups(table: ScoreTable) -> dict[str, np.ndarray]:
     return chosen
 
 
-def detection_results(table: ScoreTable, bootstrap: int, seed: int) -> list[Result]:
+def detection_results(
+    table: ScoreTable,
+    bootstrap: int,
+    seed: int,
+    validation: ScoreTable | None = None,
+    why_none: str = "",
+) -> list[Result]:
     """Returns the results of a table of one data set and split: `metrics.METRICS` by method.
 
-    The last entry, `unscored`, counts the records without a score.
+    Then, over all, the calibration, with a temperature fitted on the `validation` scores
+    (`why_none` says why there are none). The last entry, `unscored`, counts the records without a
+    score. Intervals are the wider of those over videos and over people.
 
     Raises:
       DataError: a video with frames of both labels.
     """
     data, split = str(table["data"][0]), str(table["split"][0])
-    rows = []
+    rows, names = [], video_names(table)
     for method, chosen in groups(table).items():
         part = table.take(chosen)
-        columns = part["video_id"], part["label"], part["score"]
-        try:
-            found = metrics.evaluate_scores(*columns, bootstrap=bootstrap, seed=seed)
-        except ValueError as error:
-            raise DataError(f"{data}: {error}; its labels cannot be trusted") from error
+        columns = names[chosen], part["label"], part["score"]
+        found = metrics.evaluate_scores(
+            *columns, bootstrap=bootstrap, seed=seed, identity=part["identity"]
+        )
         rows += [result(data, split, method, name, value) for name, value in found.items()]
+    found = calibration.calibration(table, validation, bootstrap, seed, why_none)
+    rows += [result(data, split, ALL, name, value) for name, value in found.items()]
     return [*rows, unscored_result(table)]
+
+
+def video_names(table: ScoreTable) -> np.ndarray:
+    """Returns the video of each record, see `ScoreTable.videos`.
+
+    Raises:
+      DataError: a video with frames of both labels.
+    """
+    try:
+        return table.videos()
+    except ValueError as error:
+        raise DataError(f"{table['data'][0]}: {error}; its labels cannot be trusted") from error
 
 
 def unscored_result(table: ScoreTable) -> Result:

@@ -31,6 +31,8 @@ COLUMNS = (
 )
 WHOLE_NUMBERS, FRACTIONS = ("frame", "face", "label"), ("score", "logit")
 OK = "ok"
+# How many records an error names.
+NAMED = 5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,6 +55,27 @@ class ScoreTable:
     def take(self, chosen: np.ndarray) -> "ScoreTable":
         """Returns the rows chosen by a mask or by indices."""
         return ScoreTable({name: values[chosen] for name, values in self.columns.items()})
+
+    def videos(self) -> np.ndarray:
+        """Returns the video of each record, (N,): clips of one name under several methods differ.
+
+        Raises:
+          ValueError: a name has records of both labels.
+        """
+        names, index = np.unique(self["video_id"], return_inverse=True)
+        fakes = np.bincount(index, self["label"], len(names)) / np.bincount(index)
+        mixed = (fakes > 0.0) & (fakes < 1.0)
+        if mixed.any():
+            raise ValueError(f"video {str(names[mixed][0])!r} has frames of both labels")
+        of_method = np.unique(self["method"], return_inverse=True)[1]
+        pairs = np.unique(np.stack([index, of_method], 1), axis=0)
+        shared = np.bincount(pairs[:, 0], minlength=len(names)) > 1
+        longer = np.char.add(np.char.add(self["method"], "/"), self["video_id"])
+        return np.where(shared[index], longer, self["video_id"])
+
+    def people(self) -> np.ndarray:
+        """Returns who is shown by each record, (N,): its video's name where that is not known."""
+        return np.where(self["identity"] == "", np.char.add("\0", self.videos()), self["identity"])
 
     def failures(self) -> dict[str, int]:
         """Returns how many records have which status, those with a score left out."""
@@ -139,8 +162,18 @@ def _parsed(name: str, values: list[str]) -> np.ndarray:
 def _check(path: str | os.PathLike, table: ScoreTable) -> None:
     if not np.isin(table["label"], (0, 1)).all():
         raise DataError(f"{path} is damaged: a label must be 0 (real) or 1 (fake)")
-    if len(np.unique(table["record"])) != len(table):
-        raise DataError(f"{path} is damaged: a record appears twice")
+    names, counts = np.unique(table["record"], return_counts=True)
+    if (counts > 1).any():
+        twice = _some(names[counts > 1])
+        raise DataError(f"{path} is damaged: a record appears twice: {twice}")
     inside = (table["score"] >= 0) & (table["score"] <= 1)
     if (inside != table.scored).any():
-        raise DataError(f"{path} is damaged: a score of 0 to 1 goes with status ok and no other")
+        named = _some(table["record"][inside != table.scored])
+        raise DataError(
+            f"{path} is damaged: a score of 0 to 1 goes with status ok and no other: {named}"
+        )
+
+
+def _some(names: np.ndarray) -> str:
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return ", ".join(map(str, names[:NAMED])) + more

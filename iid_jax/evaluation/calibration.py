@@ -1,0 +1,121 @@
+"""Whether a score of 0.8 is right in 80 of 100 cases: calibration error, and a temperature.
+
+The temperature divides the logits; it is fitted on validation scores, never on those it is judged
+on (Guo et al. 2017, arXiv:1706.04599). NumPy and SciPy only.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy import optimize
+
+from iid_jax.evaluation.table import ScoreTable, sigmoid
+from iid_jax.measures import Metric, interval, resample
+
+ECE, CALIBRATED, TEMPERATURE = "frame_ece", "frame_ece_calibrated", "temperature"
+BINS = 15
+# A temperature at an end of this range is none: the scores are separable, or say nothing.
+RANGE = (0.02, 50.0)
+
+
+class Reliability(NamedTuple):
+    """By bin of P(fake), (bins,): records, their mean score and the share that is fake.
+
+    The last two are NaN where a bin is empty.
+    """
+
+    count: np.ndarray
+    score: np.ndarray
+    share: np.ndarray
+
+
+def reliability(label: np.ndarray, score: np.ndarray, bins: int = BINS) -> Reliability:
+    """Returns what equally wide bins of P(fake) in 0..1 hold; labels 0/1 and scores (N,)."""
+    count, total, fakes = _sums(label, score, np.zeros(len(score), int), bins)[:, 0]
+    empty = np.where(count > 0, count, np.nan)
+    return Reliability(count.astype(int), total / empty, fakes / empty)
+
+
+def ece(label: np.ndarray, score: np.ndarray, bins: int = BINS) -> float:
+    """Returns the expected calibration error of P(fake): the mean over records, in 0..1.
+
+    It is the gap between a bin's mean score and its share of fakes; it depends on the share of
+    fakes among the records.
+    """
+    sums = _sums(label, score, np.zeros(len(score), int), bins)
+    return float(_error(sums, np.ones((1, 1)))[0])
+
+
+def fit_temperature(label: np.ndarray, logit: np.ndarray) -> Metric:
+    """Returns the temperature that makes labels 0/1 (N,) most likely, sigmoid(logit / T).
+
+    Without a value and with the reason where there is one class only or no finite optimum.
+    """
+    known = np.isfinite(logit)
+    label, logit = np.asarray(label)[known], np.asarray(logit, np.float64)[known]
+    if len(np.unique(label)) < 2:
+        return Metric(None, reason="validation scores of one class only, or none")
+    sign = np.where(label == 1, 1.0, -1.0) * logit
+
+    def cost(log_temperature: float) -> float:
+        return float(np.logaddexp(0.0, -sign / np.exp(log_temperature)).mean())
+
+    found = optimize.minimize_scalar(
+        cost, bounds=np.log(RANGE), method="bounded", options={"xatol": 1e-9}
+    )
+    temperature = float(np.exp(found.x))
+    if not 1.01 * RANGE[0] < temperature < 0.99 * RANGE[1]:
+        return Metric(None, reason="validation scores have no best temperature: all right or wrong")
+    return Metric(temperature)
+
+
+def calibration(
+    table: ScoreTable, validation: ScoreTable | None, bootstrap: int, seed: int, why_none: str = ""
+) -> dict[str, Metric]:
+    """Returns the calibration errors of a table's records, before and after the temperature.
+
+    Intervals are over videos. `why_none` says why there are no validation scores.
+    """
+    fitted = Metric(None, reason=why_none or "no validation scores")
+    if validation is not None:
+        known = validation.take(validation.scored)
+        fitted = fit_temperature(known["label"], known["logit"])
+    rows = table.take(table.scored)
+    index = np.unique(rows.videos(), return_inverse=True)[1]
+    drawn = rows["label"], index, bootstrap, seed
+    found = {ECE: _measured(rows["score"], *drawn), TEMPERATURE: fitted}
+    found[CALIBRATED] = Metric(None, n_videos=found[ECE].n_videos, reason=fitted.reason)
+    if fitted.value is not None:
+        found[CALIBRATED] = _measured(sigmoid(rows["logit"] / fitted.value), *drawn)
+    return found
+
+
+def _measured(
+    score: np.ndarray, label: np.ndarray, index: np.ndarray, bootstrap: int, seed: int
+) -> Metric:
+    videos = int(index.max()) + 1 if len(index) else 0
+    if not videos:
+        return Metric(None, reason="no record has a score")
+    sums = _sums(label, score, index, BINS)
+    value = float(_error(sums, np.ones((1, videos)))[0])
+    if videos < 2:
+        return Metric(value, n_videos=videos, reason="no interval: fewer than 2 videos")
+    weights = resample(videos, bootstrap, np.random.default_rng(seed))
+    return Metric(value, *interval([_error(sums, weights)] if bootstrap else []), videos)
+
+
+def _sums(label: np.ndarray, score: np.ndarray, cluster: np.ndarray, bins: int) -> np.ndarray:
+    """Records, sum of scores and fakes by cluster and bin, (3, clusters, bins)."""
+    clusters = int(cluster.max()) + 1 if len(cluster) else 1
+    place = cluster * bins + np.minimum((np.asarray(score) * bins).astype(int), bins - 1)
+    parts = [
+        np.bincount(place, weights, clusters * bins)
+        for weights in (np.ones(len(place)), np.asarray(score), np.asarray(label))
+    ]
+    return np.array(parts).reshape(3, clusters, bins)
+
+
+def _error(sums: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """The calibration error under weights (draws, clusters)."""
+    count, score, fakes = weights @ sums
+    return np.abs(score - fakes).sum(axis=1) / np.maximum(count.sum(axis=1), 1)
