@@ -1,5 +1,7 @@
 """The batches of training (Grain, random and resumable) and of evaluation (every record once)."""
 
+import concurrent.futures
+import os
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -54,27 +56,34 @@ def eval_batches(
     A batch is a dict of image uint8 (B, S, S, 3), label (B,), record int64 (B,), valid bool (B,),
     matrix (B, 3, 3) from crop to canvas, status: list of `ok` or why the record has no pixels.
     """
-    for start in range(0, len(rows), batch_size):
-        chunk = rows[start : start + batch_size]
-        batch = {
-            "image": np.zeros((batch_size, spec.size, spec.size, 3), np.uint8),
-            "label": np.zeros(batch_size, np.int32),
-            "record": np.full(batch_size, -1, np.int64),
-            "valid": np.zeros(batch_size, bool),
-            "matrix": np.tile(np.eye(3), (batch_size, 1, 1)),
-            "status": ["padding"] * batch_size,
-        }
-        batch["record"][: len(chunk)] = chunk
-        batch["label"][: len(chunk)] = catalog.columns["label"][chunk]
-        for place, row in enumerate(chunk):
-            try:
-                picture = canvas.align(catalog.read(row), spec)
-            except DataError:
-                batch["status"][place] = "unreadable"
-                continue
-            batch["image"][place], batch["matrix"][place] = picture.image, picture.matrix
-            batch["valid"][place], batch["status"][place] = True, "ok"
-        yield batch
+
+    def look(row: int) -> canvas.Canvas | None:
+        try:
+            return canvas.align(catalog.read(row), spec)
+        except DataError:
+            return None
+
+    # Decoding and warping leave Python's lock to others.
+    with concurrent.futures.ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        for start in range(0, len(rows), batch_size):
+            chunk = rows[start : start + batch_size]
+            batch = {
+                "image": np.zeros((batch_size, spec.size, spec.size, 3), np.uint8),
+                "label": np.zeros(batch_size, np.int32),
+                "record": np.full(batch_size, -1, np.int64),
+                "valid": np.zeros(batch_size, bool),
+                "matrix": np.tile(np.eye(3), (batch_size, 1, 1)),
+                "status": ["padding"] * batch_size,
+            }
+            batch["record"][: len(chunk)] = chunk
+            batch["label"][: len(chunk)] = catalog.columns["label"][chunk]
+            for place, picture in enumerate(pool.map(look, chunk)):
+                if picture is None:
+                    batch["status"][place] = "unreadable"
+                    continue
+                batch["image"][place], batch["matrix"][place] = picture.image, picture.matrix
+                batch["valid"][place], batch["status"][place] = True, "ok"
+            yield batch
 
 
 def _start_worker(index: int, count: int) -> None:

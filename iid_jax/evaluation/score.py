@@ -1,7 +1,10 @@
 """Scoring: every record asked for goes through the detector once, and none is left out."""
 
+import collections
+import concurrent.futures
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,6 +18,8 @@ from iid_jax.progress import Progress
 
 NOT_FINITE = "not_finite"
 CANDIDATES, KEPT_BOXES = 100, 20
+# Batches made on the host while the device looks at one.
+AHEAD = 2
 
 
 class Detections(NamedTuple):
@@ -105,6 +110,54 @@ def _forward(module: Any, spec: Any, anchors: np.ndarray | None) -> Callable[...
     return forward
 
 
+class Worker:
+    """The thread that looks at batches while the next ones are made; it knows how long it waited.
+
+    Attributes `busy` and `waited`, seconds, are without the first batch, which is compiled for.
+    """
+
+    def __init__(self, detect: Callable[[np.ndarray], Detections]):
+        self._detect = detect
+        self._batches, self._end = 0, 0.0
+        self.busy = self.waited = self.first = 0.0
+
+    def over(
+        self, batches: Iterable[dict[str, Any]]
+    ) -> Iterator[tuple[dict[str, Any], Detections]]:
+        """Yields every batch with what was detected in its `image`, in order."""
+        waiting: collections.deque = collections.deque()
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            for batch in batches:
+                waiting.append((batch, pool.submit(self._look, batch.pop("image"))))
+                if len(waiting) > AHEAD:
+                    seen, found = waiting.popleft()
+                    yield seen, found.result()
+            for seen, found in waiting:
+                yield seen, found.result()
+
+    def speed(self, images: int) -> str:
+        """Returns what to say of the speed for so many images in all."""
+        if self._batches < 2:
+            return f"{images} images in {self.first:.2f} s with compilation"
+        spent = self.busy + self.waited
+        rate = images * (self._batches - 1) / self._batches / max(spent, 1e-9)
+        share = 100.0 * self.waited / max(spent, 1e-9)
+        return f"{rate:.0f} images/s, the device waited for {share:.0f} % of the time"
+
+    def _look(self, images: np.ndarray) -> Detections:
+        start = time.monotonic()
+        found = self._detect(images)
+        took = time.monotonic() - start
+        if self._batches:
+            self.busy += took
+            self.waited += start - self._end
+        else:
+            self.first = took
+        self._batches += 1
+        self._end = start + took
+        return found
+
+
 def score(
     detect: Callable[[np.ndarray], Detections],
     catalog: Catalog,
@@ -123,9 +176,9 @@ def score(
     rows = np.asarray(rows, np.int64)
     progress = Progress(len(rows), label, "records", quiet=quiet)
     logits, parts = [], {"status": [], "matrices": [], "boxes": [], "box_scores": []}
-    for batch in pipeline.eval_batches(catalog, rows, spec, batch_size):
+    worker = Worker(detect)
+    for batch, found in worker.over(pipeline.eval_batches(catalog, rows, spec, batch_size)):
         present = batch["record"] >= 0
-        found = detect(batch["image"])
         logits.append(found.logits[present])
         parts["status"].append(np.array(batch["status"], object)[present])
         parts["matrices"].append(batch["matrix"][present])
@@ -135,6 +188,8 @@ def score(
     progress.close()
     if not len(rows):
         raise DataError(f"{catalog.name}: there are no records to score")
+    if not quiet:
+        progress.say(f"{label}: {worker.speed(len(rows))}")
     joined = {name: np.concatenate(values) for name, values in parts.items()}
     table, order = _table(catalog, rows, np.concatenate(logits), joined.pop("status"))
     failed = ~table.scored

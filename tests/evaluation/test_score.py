@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from iid_jax import boxes
 from iid_jax.data import canvas
 from iid_jax.errors import DataError
 from iid_jax.evaluation import score as scoring
-from iid_jax.evaluation.score import Detections, DetectorFunction, detect_all, score
+from iid_jax.evaluation.score import AHEAD, Detections, DetectorFunction, Worker, detect_all, score
 from iid_jax.models import InputSpec
 
 SPEC = InputSpec(112)
@@ -114,29 +115,86 @@ def test_images_beyond_one_batch_are_all_looked_at(detect):
     np.testing.assert_allclose(found.logits, detect(images).logits, rtol=1e-5, atol=1e-6)
 
 
-_EIGHT_DEVICES = """
-import jax, numpy as np
+_NETWORK = """
+import sys
 from types import SimpleNamespace
-from iid_jax.evaluation.score import DetectorFunction
+import jax, numpy as np
+from iid_jax.evaluation.score import DetectorFunction, detect_all
 from iid_jax.models import InputSpec
 from iid_jax.models.detector import Outputs
 
-def apply(variables, x):
-    level = x.mean((1, 2, 3))
-    return Outputs(jax.numpy.stack([-level, level * variables["w"]], 1), None, None, {})
 
-spec = InputSpec(8)
-function = DetectorFunction(SimpleNamespace(apply=apply), spec, None)
-images = np.random.default_rng(0).integers(0, 256, (11, 8, 8, 3), np.uint8)
-found = function.bind({"w": np.float32(2.0)})(images)
-level = spec.normalise(images).mean((1, 2, 3))
-assert jax.device_count() == 8
-np.testing.assert_allclose(found.logits, np.stack([-level, 2 * level], 1), rtol=1e-5, atol=1e-6)
+def apply(kernels, x):
+    for name in ("first", "second"):
+        layout = ("NHWC", "HWIO", "NHWC")
+        x = jax.nn.relu(jax.lax.conv_general_dilated(x, kernels[name], (2, 2), "SAME",
+                                                     dimension_numbers=layout))
+    return Outputs(x.mean((1, 2)) @ kernels["last"], None, None, {})
+
+
+def scores(batch_size):
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (37, 24, 24, 3), np.uint8)
+    shapes = {"first": (3, 3, 3, 8), "second": (3, 3, 8, 16), "last": (16, 2)}
+    kernels = {name: rng.normal(size=s).astype(np.float32) for name, s in shapes.items()}
+    detect = DetectorFunction(SimpleNamespace(apply=apply), InputSpec(24), None).bind(kernels)
+    logits = detect_all(detect, images, batch_size).logits / 50
+    return 1 / (1 + np.exp(logits[:, 0] - logits[:, 1]))
 """
 
 
-def test_eight_devices_share_a_batch_that_they_do_not_divide():
+def test_scores_are_the_same_for_any_batch_size_and_number_of_devices(tmp_path):
+    here: dict = {}
+    exec(_NETWORK, here)
+    expected = here["scores"](37)
+    assert np.ptp(expected) > 0.01
+    np.testing.assert_allclose(here["scores"](5), expected, atol=1e-5)
+    path = tmp_path / "scores.npy"
+    save = "assert jax.device_count() == 8; np.save(sys.argv[1], [scores(37), scores(5)])"
     flags = {"XLA_FLAGS": "--xla_force_host_platform_device_count=8", "JAX_PLATFORMS": "cpu"}
-    command = [sys.executable, "-c", _EIGHT_DEVICES]
+    command = [sys.executable, "-c", _NETWORK + save, str(path)]
     done = subprocess.run(command, env={**os.environ, **flags}, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+    for eight in np.load(path):
+        np.testing.assert_allclose(eight, expected, atol=1e-5)
+
+
+def test_batches_are_made_while_the_device_is_at_work_and_stay_in_order():
+    made, seen = [], []
+
+    def batches():
+        for number in range(8):
+            made.append(number)
+            yield {"image": np.full((1, 1), number), "number": number}
+
+    def detect(images):
+        time.sleep(0.02)
+        seen.append(len(made))
+        return images
+
+    worker = Worker(detect)
+    found = [(batch["number"], int(image[0, 0])) for batch, image in worker.over(batches())]
+    assert found == [(number, number) for number in range(8)]
+    # When the first batch was done, the next ones were there already; never more than AHEAD.
+    assert seen[0] > 1 and max(n - i - 1 for i, n in enumerate(seen)) <= AHEAD + 1
+    assert worker.busy >= 7 * 0.02 and worker.waited < worker.busy
+
+
+def test_a_slow_host_is_told_as_the_device_waiting():
+    def batches():
+        for _ in range(4):
+            time.sleep(0.05)
+            yield {"image": np.zeros((2, 1))}
+
+    worker = Worker(lambda images: images)
+    list(worker.over(batches()))
+    assert worker.waited > 0.1 > worker.busy
+    assert "the device waited for 9" in worker.speed(8) or "for 100 %" in worker.speed(8)
+
+
+def test_an_error_of_the_detector_is_not_lost():
+    def detect(images):
+        raise RuntimeError("no memory")
+
+    with pytest.raises(RuntimeError, match="no memory"):
+        list(Worker(detect).over({"image": np.zeros((1, 1))} for _ in range(3)))
