@@ -13,7 +13,7 @@ from iid_jax import leak_metrics, metrics, plots
 from iid_jax.config import Config
 from iid_jax.data import schema
 from iid_jax.errors import DataError
-from iid_jax.evaluation import localisation, results
+from iid_jax.evaluation import localisation, results, statistics
 from iid_jax.evaluation.table import ScoreTable
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ TEMPLATE = "report.html.jinja"
 TITLE = "Detection of manipulated faces"
 _DETECTION = {
     "video_auc": "video AUC",
+    statistics.FACE_BLUR_AUC: "video AUC of face blur alone",
     "frame_auc": "frame AUC",
     "video_ap": "video AP",
     "video_eer": "video EER",
@@ -91,6 +92,7 @@ def verdict(rows: Sequence[results.Result]) -> list[str]:
         lines = [f"{where}: the video AUC is undefined: {overall['reason']}."]
     else:
         lines = [f"{where}: video AUC {_interval(overall)}{_weakest(rows)}."]
+    lines += _blur(rows)
     leak = value.get((results.ALL, leak_metrics.LEAK))
     if leak is not None and leak["value"] is not None:
         lines.append(f"Identity leakage (0.5 is none): leak AUC {_interval(leak)}.")
@@ -114,6 +116,18 @@ def _weakest(rows: Sequence[results.Result]) -> str:
         return ""
     weakest = min(found, key=lambda r: r["value"])
     return f"; the manipulation found least is {weakest['method']}, {weakest['value']:.3f}"
+
+
+def _blur(rows: Sequence[results.Result]) -> list[str]:
+    """What is told by the face's blur alone, of the manipulation where that is most."""
+    known = {(r["method"], r["metric"]): r["value"] for r in rows}
+    blur = {m: v for (m, name), v in known.items() if name == statistics.FACE_BLUR_AUC and v}
+    if not blur:
+        return []
+    method = max(blur, key=blur.get)
+    detector = known.get((method, "video_auc"))
+    beside = f", the detector's {detector:.3f}" if detector is not None else ""
+    return [f"Face blur alone has a video AUC of {blur[method]:.3f} on {method}{beside}."]
 
 
 def read_log(path: Path | None) -> list[dict[str, Any]]:
@@ -189,6 +203,8 @@ def _numbers(
     cells = {(r["method"], r["metric"]): r for r in rows if r["metric"] in metric_names}
     if not cells:
         return None
+    measured = {metric for _, metric in cells}
+    metric_names = {name: text for name, text in metric_names.items() if name in measured}
     table = []
     for method in dict.fromkeys(method for method, _ in cells):
         row = [cells.get((method, metric)) for metric in metric_names]

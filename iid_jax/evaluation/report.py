@@ -12,7 +12,7 @@ from iid_jax.data import people, sampler
 from iid_jax.data.catalog import Catalog
 from iid_jax.data.roles import roles
 from iid_jax.errors import DataError, nearest
-from iid_jax.evaluation import examples, localisation, page, results, summary
+from iid_jax.evaluation import examples, localisation, page, results, statistics, summary
 from iid_jax.evaluation.score import Detections, DetectorFunction, Scored, score
 from iid_jax.evaluation.table import ScoreTable, file_name, read_csv, write_csv
 from iid_jax.models import detector as models
@@ -170,6 +170,7 @@ def _evaluate(job: _Job, target: Target, home: Catalog | None) -> page.Part:
     catalog, split = target
     scored = _score(job, catalog, split)
     rows = results.detection_results(scored.table, *job.statistics)
+    rows += statistics.blur_results(catalog, split, job.spec, *job.statistics)
     if catalog.name == job.home and split != PROBE:
         rows += _leak(job, catalog, scored.table)
     operating, swaps, notes = None, None, []

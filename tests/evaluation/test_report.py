@@ -283,7 +283,7 @@ def test_headlines_say_what_the_page_says(finished):
     made, _ = finished
     lines = report.headlines(made)
     assert lines[0].startswith("noise/default, test split: video AUC 1.000")
-    assert len(lines) == 3
+    assert len(lines) == 4 and lines[1].startswith("Face blur alone has a video AUC of ")
 
 
 def test_damaged_line_of_the_log_is_refused_but_a_cut_last_one_is_not(tmp_path):
