@@ -1,17 +1,19 @@
-"""`prepare`: makes a data set, by drawing it or from a folder as downloaded."""
+"""`prepare`: makes a data set, by drawing it or from a folder as downloaded, or checks it."""
 
 import argparse
 
 from iid_jax.errors import UsageError
 from iid_jax.flags import Parser
 
-FAILED = 3
+FAILED, DAMAGED = 3, 4
 
 
 def main(argv: list[str]) -> int:
-    """Prepares one data set; returns 3 where an input could not be used. See `--help`."""
+    """Prepares or checks one data set; returns 3 where an input could not be used, or differs."""
     flags = _parser().parse(argv)
     _check(flags)
+    if flags.check:
+        return _look(flags)
 
     from iid_jax.data import builder
 
@@ -47,6 +49,11 @@ def _parser() -> Parser:
     parser.add_argument(
         "--max_bad", type=float, default=2.0, help="percent of videos that may be unusable"
     )
+    parser.add_argument(
+        "--check",
+        action="store_true",
+        help="instead: compare a prepared data set with what was published, and check every record",
+    )
     parser.add_argument("--seed", type=int, default=0, help="of everything drawn at random")
     parser.add_quiet()
     return parser
@@ -62,8 +69,26 @@ def _check(flags: argparse.Namespace) -> None:
         value = getattr(flags, name)
         if value is not None and value < 1:
             raise UsageError(f"--{name}={value}: must be at least 1")
+    if flags.check and (flags.source or flags.limit or flags.frames or flags.landmarker):
+        raise UsageError(
+            "--check looks at a data set that is prepared; leave out --source, --limit, --frames "
+            "and --landmarker"
+        )
     if not 0 <= flags.max_bad <= 100:
         raise UsageError(f"--max_bad={flags.max_bad}: must be 0 to 100, in percent")
+
+
+def _look(flags: argparse.Namespace) -> int:
+    """Prints what the check finds; 4 where a record is damaged, 3 where something differs."""
+    from iid_jax.data import check
+    from iid_jax.data.catalog import open_catalog
+
+    findings = check.check(open_catalog(flags.dataset, flags.data_dir), flags.quiet)
+    print(*check.table(findings), sep="\n")
+    verdicts = {finding.verdict for finding in findings}
+    if check.DAMAGED in verdicts:
+        return DAMAGED
+    return FAILED if check.DIFFERS in verdicts else 0
 
 
 def _tell(catalog) -> int:

@@ -23,6 +23,8 @@ class Builder(videos.VideoDatasetBuilder):
         "default": {("all", schema.ORIGINAL): 1131, ("all", "fakes"): 4113}
     }
 
+    SHARED_PEOPLE = "donors of the people held out for validation are in training"
+
     def clips(self) -> list[Clip]:
         """Returns the listed clips; of the training people some are held out for validation.
 

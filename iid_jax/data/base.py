@@ -10,7 +10,7 @@ import dataclasses
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import tensorflow_datasets as tfds
 
@@ -54,6 +54,11 @@ class FaceDatasetBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True
     SUMMARY = ""
     # Which of the optional settings mean something here.
     OPTIONS: tuple[str, ...] = ()
+    # The number of videos by configuration, split and method, as published: of the splits joined
+    # by "+" (or "all") and of a method (or all "fakes") together.
+    PUBLISHED: ClassVar[dict[str, dict[tuple[str, str], int]]] = {}
+    # Why people are in two splits, where that cannot be helped.
+    SHARED_PEOPLE = ""
 
     def __init__(
         self, *, settings: Settings | None = None, jobs: int = 1, quiet: bool = True, **kw

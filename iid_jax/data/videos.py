@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow_datasets as tfds
@@ -36,17 +36,10 @@ class Task(NamedTuple):
 
 
 class VideoDatasetBuilder(base.FaceDatasetBuilder, skip_registration=True):
-    """Builds a data set of clips; subclasses give VERSION, NAMES, clips and what was published.
-
-    PUBLISHED holds the number of videos by configuration, split and method, as published (split
-    "all" for the sum); SHARED_PEOPLE why people are in two splits, where the published splits are
-    so.
-    """
+    """Builds a data set of clips; subclasses give VERSION, NAMES and clips."""
 
     OPTIONS = ("frames", "landmarker", "max_bad")
     NAMES: tuple[str, ...] = ("default",)
-    PUBLISHED: ClassVar[dict[str, dict[tuple[str, str], int]]] = {}
-    SHARED_PEOPLE = ""
 
     def __init__(self, **options: Any):
         self.bad: dict[str, str] = {}
