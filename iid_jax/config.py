@@ -7,7 +7,7 @@ key. `config_file.py` builds a `Config` from a file and the command line.
 import dataclasses
 import json
 import math
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from iid_jax.errors import UsageError
 
@@ -27,6 +27,8 @@ Merit = Literal[
     "frame_tpr_at_1pct_fpr",
     "frame_tpr_at_0.1pct_fpr",
 ]
+# The generators of fakes: each a file of `iid_jax.forgery`, and a group of settings in `data`.
+Forger = Literal["swap", "self_blend", "cross_blend"]
 CANVAS_RANGE = (64, 1024)
 
 
@@ -78,6 +80,53 @@ class SwapConfig:
 
 
 @dataclasses.dataclass(frozen=True)
+class SelfBlendConfig:
+    """How self-blended images are made (pixels are for a canvas of 224, shares are of a side).
+
+    `ratios` are drawn from evenly; `colour` is the largest shift in grey levels; a blend changes
+    its face by `min_difference` grey levels inside the mask.
+    """
+
+    null: bool = False
+    ratios: tuple[float, ...] = (0.25, 0.5, 0.75, 1.0, 1.0, 1.0)
+    colour: float = 20.0
+    tone: float = 0.3
+    contrast: float = 0.1
+    shift: Range = (0.03, 0.015)
+    scale: float = 0.05
+    deform: float = 10.0
+    feather: float = 14.0
+    min_difference: float = 2.0
+
+    def __post_init__(self):
+        _probabilities("data.self_blend", self, "tone", "contrast", "scale")
+        _at_least("data.self_blend", self, 0, "colour", "deform", "feather", "min_difference")
+        if not self.ratios or not all(0.0 < ratio <= 1.0 for ratio in self.ratios):
+            raise UsageError(f"config.data.self_blend.ratios must be above 0 to 1: {self.ratios}")
+
+
+@dataclasses.dataclass(frozen=True)
+class CrossBlendConfig:
+    """How one person's face is blended over another's (pixels are for a canvas of 224).
+
+    The donor is, of `candidates` other people's pictures, the one with the nearest landmarks.
+    """
+
+    null: bool = False
+    candidates: int = 100
+    colour: Range = (0.7, 1.0)
+    deform: float = 10.0
+    feather: float = 14.0
+    min_difference: float = 2.0
+
+    def __post_init__(self):
+        _at_least("data.cross_blend", self, 1, "candidates")
+        _at_least("data.cross_blend", self, 0, "deform", "feather", "min_difference")
+        if not 0.0 <= self.colour[0] <= self.colour[1] <= 1.0:
+            raise UsageError(f"config.data.cross_blend.colour must be 0 to 1, got {self.colour}")
+
+
+@dataclasses.dataclass(frozen=True)
 class AugmentConfig:
     """Probabilities and strengths of the augmentations, the same for both labels."""
 
@@ -102,7 +151,10 @@ class AugmentConfig:
 
 @dataclasses.dataclass(frozen=True)
 class DataConfig:
-    """What is trained on, and how batches are drawn."""
+    """What is trained on, and how batches are drawn.
+
+    Of several generators in `forgery` each makes an equal share of the fakes.
+    """
 
     name: str = "practice_faces"
     methods: tuple[str, ...] = ()
@@ -112,7 +164,10 @@ class DataConfig:
     train_donors: int | None = None
     pairing: Literal["paired", "people", "independent"] = "paired"
     workers: int = 0
+    forgery: tuple[Forger, ...] = ("swap",)
     swap: SwapConfig = SwapConfig()
+    self_blend: SelfBlendConfig = SelfBlendConfig()
+    cross_blend: CrossBlendConfig = CrossBlendConfig()
     augment: AugmentConfig = AugmentConfig()
 
     def __post_init__(self):
@@ -120,6 +175,11 @@ class DataConfig:
             value = getattr(self, key)
             if value is not None and value < 2:
                 raise UsageError(f"config.data.{key} must be at least 2, got {value}")
+        if not self.forgery or len(set(self.forgery)) < len(self.forgery):
+            known = ", ".join(get_args(Forger))
+            raise UsageError(
+                f"config.data.forgery must name generators once each ({known}), got {self.forgery}"
+            )
         if not 0 <= self.workers <= 256:
             raise UsageError(f"config.data.workers must be 0 to 256, got {self.workers}")
         if self.identity_gap == "target" and self.pairing == "paired":

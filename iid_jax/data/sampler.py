@@ -12,21 +12,40 @@ from iid_jax.config import DataConfig
 from iid_jax.data import schema
 from iid_jax.data.catalog import Catalog
 from iid_jax.errors import DataError, nearest
+from iid_jax.forgery import cross_blend
+from iid_jax.forgery.generator import create
 
 
 class Draw(NamedTuple):
-    """One element of a batch: a row, the row of its pristine partner (or -1), its own seed."""
+    """One element of a batch: a row, the row that goes with it (or -1), its own seed.
+
+    What goes with a fake is its pristine frame, with a genuine row to be made into a fake by
+    `forgery` the donor's row. Such a fake and its genuine picture come out together: both have the
+    same row and seed, and `genuine` says which of the two is wanted.
+    """
 
     row: int
     partner: int
     seed: tuple[int, ...]
+    forgery: str = "swap"
+    genuine: bool = False
+
+
+class _Pair(NamedTuple):
+    """Rows of the fake half, of what goes with it, and of the genuine half."""
+
+    fake: int
+    partner: int
+    genuine: int
+    forgery: str
 
 
 class Sampler:
     """Element k of a run of `steps` batches; even elements are fakes, odd ones genuine.
 
-    Fakes: manipulation, then video, then frame, each uniform. Genuine: by `config.pairing`.
-    With several processes each sees its slice of every batch.
+    Fakes: manipulation, then video, then frame, each uniform. Genuine: by `config.pairing`, or
+    the picture that the fake was made of. Of several generators each is drawn as often. With
+    several processes each sees its slice of every batch.
     """
 
     def __init__(
@@ -46,22 +65,29 @@ class Sampler:
         self.config, self.steps, self.seed = config, steps, seed
         self.batch_size, self.local = batch_size, batch_size // process_count
         self._offset = process_index * self.local
-        methods = chosen_methods(catalog, config)
-        rows = catalog.select("train", methods=methods)
-        label = catalog.columns["label"][rows]
-        fakes, genuine = rows[label == schema.FAKE], rows[label == schema.REAL]
-        if not len(fakes) or not len(genuine):
+        self._makers = {name: create(name, config) for name in config.forgery}
+        rows = catalog.select("train")
+        genuine = rows[catalog.columns["label"][rows] == schema.REAL]
+        sources = {maker.source for maker in self._makers.values()}
+        fakes = self._read_fakes(catalog, config) if "fake" in sources else genuine[:0]
+        if not len(genuine) or ("fake" in sources and not len(fakes)):
             raise DataError(
                 f"{catalog.name}: training needs genuine and fake records, the train split has "
                 f"{len(genuine)} and {len(fakes)}"
             )
-        method = catalog.columns["method"][fakes]
-        self._fakes = [_by_video(catalog, fakes[method == name]) for name in methods]
         self._genuine = _by_video(catalog, genuine)
-        self._partner = dict(zip(fakes.tolist(), catalog.pristine_of(fakes).tolist(), strict=True))
-        self._identity = {r: catalog.columns["identity"][r] for r in fakes.tolist()}
         self._of_person = _groups(catalog.columns["identity"], genuine)
         self._genuine_rows = set(genuine.tolist())
+        self._donors = _Donors(catalog, genuine, config) if "people" in sources else None
+
+    def _read_fakes(self, catalog: Catalog, config: DataConfig) -> np.ndarray:
+        methods = chosen_methods(catalog, config)
+        rows = catalog.select("train", label=schema.FAKE, methods=methods)
+        method = catalog.columns["method"][rows]
+        self._fakes = [_by_video(catalog, rows[method == name]) for name in methods]
+        self._partner = dict(zip(rows.tolist(), catalog.pristine_of(rows).tolist(), strict=True))
+        self._identity = {r: catalog.columns["identity"][r] for r in rows.tolist()}
+        return rows
 
     def __len__(self) -> int:
         return self.steps * self.local
@@ -69,25 +95,35 @@ class Sampler:
     def __getitem__(self, element: int) -> Draw:
         step, position = divmod(int(element), self.local)
         position += self._offset
-        fake, genuine = self._batch(step)[position // 2]
+        pair = self._batch(step)[position // 2]
+        if self._makers[pair.forgery].source != "fake":
+            seed = (self.seed, step, position - position % 2)
+            return Draw(pair.fake, pair.partner, seed, pair.forgery, bool(position % 2))
         seed = (self.seed, step, position)
         if position % 2:
-            return Draw(genuine, -1, seed)
-        return Draw(fake, self._partner[fake], seed)
+            return Draw(pair.genuine, -1, seed)
+        return Draw(pair.fake, pair.partner, seed)
 
     def __repr__(self) -> str:
         # Grain stores this in its checkpoints and compares it on restoring.
         return f"Sampler(seed={self.seed}, steps={self.steps}, batch_size={self.batch_size})"
 
     @functools.lru_cache(maxsize=8)
-    def _batch(self, step: int) -> list[tuple[int, int]]:
+    def _batch(self, step: int) -> list[_Pair]:
         rng = np.random.default_rng((self.seed, step))
-        pairs = []
-        for _ in range(self.batch_size // 2):
+        return [self._draw_pair(rng) for _ in range(self.batch_size // 2)]
+
+    def _draw_pair(self, rng: np.random.Generator) -> _Pair:
+        names = self.config.forgery
+        name = names[rng.integers(len(names))] if len(names) > 1 else names[0]
+        source = self._makers[name].source
+        if source == "fake":
             videos = self._fakes[rng.integers(len(self._fakes))]
             fake = _draw_frame(videos, rng)
-            pairs.append((fake, self._draw_genuine(fake, rng)))
-        return pairs
+            return _Pair(fake, self._partner[fake], self._draw_genuine(fake, rng), name)
+        row = _draw_frame(self._genuine, rng)
+        donor = self._donors.draw(row, rng) if source == "people" else -1
+        return _Pair(row, donor, row, name)
 
     def _draw_genuine(self, fake: int, rng: np.random.Generator) -> int:
         partner = self._partner[fake]
@@ -98,6 +134,26 @@ class Sampler:
             if rows is not None:
                 return int(rng.choice(rows))
         return _draw_frame(self._genuine, rng)
+
+
+class _Donors:
+    """For a genuine row another person's, whose landmarks are near."""
+
+    def __init__(self, catalog: Catalog, rows: np.ndarray, config: DataConfig):
+        self._rows, self._candidates = rows, config.cross_blend.candidates
+        self._place = {row: place for place, row in enumerate(rows.tolist())}
+        self._person = catalog.columns["identity"][rows]
+        self._shapes = cross_blend.normalised(catalog.columns["landmarks"][rows])
+        if len(set(self._person.tolist())) < 2:
+            raise DataError(f"{catalog.name}: a blend across people needs two genuine people")
+
+    def draw(self, row: int, rng: np.random.Generator) -> int:
+        place = self._place[row]
+        others = np.flatnonzero(self._person != self._person[place])
+        if len(others) > self._candidates:
+            others = rng.choice(others, self._candidates, replace=False)
+        chosen = cross_blend.nearest(self._shapes[place], self._shapes[others])
+        return int(self._rows[others[chosen]])
 
 
 def chosen_methods(catalog: Catalog, config: DataConfig) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from iid_jax.config import DataConfig
 from iid_jax.data import augment, canvas, schema
 from iid_jax.data.catalog import Catalog
 from iid_jax.data.sampler import Draw
-from iid_jax.forgery import swap
+from iid_jax.forgery import generator, swap
 
 MAX_BOXES = 2
 MAX_DISAGREEMENT = 0.08
@@ -20,6 +20,7 @@ OTHER_FRAMES = 3
 
 # What became of an element; the trainer counts them, so that no fallback stays unseen.
 # An `_elsewhere` was swapped in another frame of its pair: in its own the faces hardly differ.
+# Where no forgery of a genuine picture can be seen, it remains genuine: `no_forgery`.
 OUTCOMES = (
     "genuine",
     "untouched",
@@ -30,6 +31,9 @@ OUTCOMES = (
     "too_alike",
     "global_elsewhere",
     "partial_elsewhere",
+    "self_blend",
+    "cross_blend",
+    "no_forgery",
 )
 
 
@@ -79,12 +83,17 @@ class SampleMaker:
         self.catalog, self.config, self.spec = catalog, config, spec
         self.other_frames = other_frames
         self.anchors = anchor_boxes.anchors(spec.size, feature)
+        self._makers = {name: generator.create(name, config) for name in config.forgery}
+        self._swap = swap.Generator(config.swap)
+        self._last: tuple[tuple[int, ...], tuple[Sample, Sample]] | None = None
 
     def __call__(self, draw: Draw) -> dict[str, np.ndarray]:
         return self.arrays(self.sample(draw))
 
     def sample(self, draw: Draw) -> Sample:
         """Returns the sample of a draw; the same draw gives the same sample, bit for bit."""
+        if draw.forgery in self._makers and self._makers[draw.forgery].source != "fake":
+            return self.pair(draw)[int(draw.genuine)]
         streams = [np.random.default_rng((*draw.seed, stream)) for stream in range(4)]
         jitter = augment.draw_alignment(streams[0], self.config.augment, self.spec.scale)
         seen = self._look(draw.row, jitter)
@@ -93,6 +102,46 @@ class SampleMaker:
         else:
             made = self._fake(seen, draw.partner, jitter, streams[1], streams[3])
         return self._augment(made, streams[2])
+
+    def pair(self, draw: Draw) -> tuple[Sample, Sample]:
+        """Returns a fake made of a genuine picture, and that picture, under the same augmentations.
+
+        The last pair is kept: its halves follow each other in a batch.
+        """
+        key = (draw.row, draw.partner, *draw.seed)
+        if self._last is None or self._last[0] != key:
+            self._last = key, self._make_pair(draw)
+        return self._last[1]
+
+    def _make_pair(self, draw: Draw) -> tuple[Sample, Sample]:
+        streams = [np.random.default_rng((*draw.seed, stream)) for stream in range(3)]
+        jitter = augment.draw_alignment(streams[0], self.config.augment, self.spec.scale)
+        target = self._look(draw.row, jitter).picture
+        donor = None if draw.partner < 0 else self._look(draw.partner, jitter).picture
+        faces = [picture.landmarks for picture in (donor, target) if picture is not None]
+        forged = self._makers[draw.forgery](
+            target.image, None if donor is None else donor.image, np.stack(faces), streams[1]
+        )
+        genuine = self._genuine(target, draw.row)
+        if forged is None:
+            fake = dataclasses.replace(genuine, outcome="no_forgery")
+        else:
+            if forged.genuine is not None:
+                genuine = dataclasses.replace(genuine, image=forged.genuine)
+            fake = dataclasses.replace(
+                genuine,
+                image=forged.image,
+                label=schema.FAKE,
+                boxes=forged.boxes,
+                mask=forged.mask,
+                outcome=draw.forgery,
+                genuine=genuine.image,
+                manipulated=None if donor is None else donor.image,
+                recipe=forged.recipe,
+            )
+        seed = streams[2].integers(2**63)
+        halves = (self._augment(half, np.random.default_rng(seed)) for half in (fake, genuine))
+        return tuple(halves)
 
     def arrays(self, sample: Sample) -> dict[str, np.ndarray]:
         """Returns the arrays of one element of a batch; boxes (2, 4) are padded, boxes_valid (2,).
@@ -187,14 +236,12 @@ class SampleMaker:
         if steering is None:
             return "mispaired"
         genuine = canvas.align(pristine, self.spec, jitter, landmarks=steering)
-        forged = swap.swap(
+        forged = self._swap(
             genuine.image,
             genuine.image if settings.null else picture.image,
-            picture.landmarks,
+            np.stack([picture.landmarks, genuine.landmarks]),
             rng,
-            settings,
             mode=mode,
-            pristine_landmarks=genuine.landmarks,
         )
         if forged is None:
             return "too_alike"

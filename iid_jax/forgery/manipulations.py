@@ -46,7 +46,7 @@ def _affine_swap(pair: warps.Pair, rng: np.random.Generator, push: float) -> Man
     """Returns the donor's face, warped triangle by triangle, colour-corrected, edge feathered."""
     mask = _face_mask(pair, rng, feather=rng.uniform(0.015, 0.06) * (1.0 - 0.7 * push))
     face = warps.piecewise_affine(pair)
-    face = _match_colours(face, pair.target, mask, rng.uniform(0.3, 0.9) * (1.0 - push))
+    face = blend.match_colours(face, pair.target, mask, rng.uniform(0.3, 0.9) * (1.0 - push))
     return Manipulated(blend.alpha(pair.target, face, mask), mask)
 
 
@@ -54,7 +54,7 @@ def _resynthesis(pair: warps.Pair, rng: np.random.Generator, push: float) -> Man
     """Returns the donor's face as an autoencoder's few pixels restore it, in the target's tones."""
     mask = _face_mask(pair, rng, feather=rng.uniform(0.06, 0.14))
     face = _through_code(warps.piecewise_affine(pair), mask, rng, push)
-    face = _match_colours(face, pair.target, mask, rng.uniform(0.85, 1.0))
+    face = blend.match_colours(face, pair.target, mask, rng.uniform(0.85, 1.0))
     return Manipulated(blend.alpha(pair.target, face, mask), mask)
 
 
@@ -168,18 +168,3 @@ def _through_code(
         code, (width, height), interpolation=cv2.INTER_CUBIC
     )
     return restored
-
-
-def _match_colours(
-    face: np.ndarray, target: np.ndarray, mask: np.ndarray, strength: float
-) -> np.ndarray:
-    """The face with mean and spread of each channel moved towards the target's inside the mask."""
-    inside = mask > 0.5
-    if not inside.any():
-        return face
-    own, wanted = face[inside].astype(np.float32), target[inside].astype(np.float32)
-    # A wider gain posterises what it stretches.
-    gain = np.clip(wanted.std(0) / np.maximum(own.std(0), 1.0), 0.7, 1.4)
-    matched = (face.astype(np.float32) - own.mean(0)) * gain + wanted.mean(0)
-    mixed = face + np.float32(strength) * (matched - face)
-    return np.clip(np.rint(mixed), 0, 255).astype(np.uint8)

@@ -108,5 +108,14 @@ def mean_difference(first: np.ndarray, second: np.ndarray, mask: np.ndarray) -> 
     return float(cv2.mean(values, inside[rows, columns])[0])
 
 
+def grey_difference(first: np.ndarray, second: np.ndarray, mask: np.ndarray) -> float:
+    """Returns the mean absolute difference in grey levels over the mask (H, W) at 0.5; 0 if empty.
+
+    Images are uint8 (H, W, 3).
+    """
+    inside = (mask >= 0.5).astype(np.uint8)
+    return float(np.mean(cv2.mean(cv2.absdiff(first, second), inside)[:3]))
+
+
 def _smooth(image: np.ndarray) -> np.ndarray:
     return cv2.sepFilter2D(image, -1, _DSSIM_KERNEL, _DSSIM_KERNEL)

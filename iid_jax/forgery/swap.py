@@ -13,11 +13,11 @@ import numpy as np
 
 from iid_jax import geometry
 from iid_jax.config import SwapConfig
-from iid_jax.forgery import blend, masks
+from iid_jax.forgery import blend, generator, masks
+from iid_jax.forgery.generator import WHOLE, Forgery
 
 Mode = Literal["untouched", "global", "partial"]
 
-WHOLE = (0.0, 0.0, 1.0, 1.0)
 _GRID = 8.0
 _GLOBAL_ATTEMPTS = 3
 _ATTEMPTS_PER_SCALE = 4
@@ -25,20 +25,21 @@ _ATTEMPTS_PER_SCALE = 4
 _LEAST_SHARE = 0.25
 
 
-@dataclasses.dataclass(frozen=True)
-class Forgery:
-    """A fake whose manipulated area is known.
+class Generator(generator.Generator):
+    """Swaps a fake's face, whole or in part, over its pristine frame, or leaves the fake as it is.
 
-    `image` uint8 (S, S, 3); `boxes` float32 (K, 4) in 0..1, the whole canvas first, then the
-    partial area's; `mask` float32 (S, S) in 0..1; `recipe` what was drawn, plain values: mode,
-    blend, feather, deform, window, scale (index), difference (mean DSSIM to the pristine canvas
-    inside the mask), redraws (attempts thrown away before this one), poisson_fallbacks.
+    The option `mode` sets what is drawn otherwise. Recipe: mode, blend, feather, deform, window,
+    scale (index), difference (mean DSSIM to the pristine canvas inside the mask), redraws
+    (attempts thrown away before this one), poisson_fallbacks.
     """
 
-    image: np.ndarray
-    boxes: np.ndarray
-    mask: np.ndarray
-    recipe: dict[str, Any]
+    source = "fake"
+
+    def forge(self, genuine, manipulated, faces, rng, mode: Mode | None = None) -> Forgery | None:
+        mode = mode or draw_mode(rng, self.settings)
+        if mode == "untouched":
+            return Forgery(manipulated, np.array([WHOLE], np.float32), None, {"mode": mode})
+        return swap(genuine, manipulated, faces[0], rng, self.settings, mode, *faces[1:])
 
 
 def draw_mode(rng: np.random.Generator, settings: SwapConfig) -> Mode:
