@@ -1,0 +1,1 @@
+"""The detector inside other people's frameworks; nothing in the core imports this."""
