@@ -26,7 +26,9 @@ def main(argv: list[str]) -> int:
         max_bad=flags.max_bad,
     )
     before = builder.is_prepared(flags.dataset, flags.data_dir)
-    catalog = builder.prepare(flags.dataset, flags.data_dir, settings, flags.jobs, flags.quiet)
+    catalog = builder.prepare(
+        flags.dataset, flags.data_dir, settings, flags.jobs, flags.quiet, flags.beam
+    )
     if before:
         print(f"{catalog.name} is already prepared, nothing was changed: {catalog.directory}")
         return 0
@@ -48,6 +50,13 @@ def _parser() -> Parser:
     )
     parser.add_argument(
         "--max_bad", type=float, default=2.0, help="percent of videos that may be unusable"
+    )
+    parser.add_argument(
+        "--beam",
+        default="",
+        metavar="RUNNER",
+        help="do the work with Apache Beam: a runner, and its options, as in DirectRunner or "
+        "'FlinkRunner --flink_master=HOST:PORT'",
     )
     parser.add_argument(
         "--check",

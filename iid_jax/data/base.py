@@ -14,7 +14,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import tensorflow_datasets as tfds
 
-from iid_jax.data import loading, parts, people, prepared, schema, workers
+from iid_jax.data import cluster, loading, parts, people, prepared, schema, workers
 from iid_jax.data.catalog import Catalog
 from iid_jax.data.prepared import Settings
 from iid_jax.errors import DataError
@@ -51,6 +51,8 @@ class FaceDatasetBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True
     """A TFDS builder of face records. Subclasses give VERSION, plan, make and what they need."""
 
     NEEDS_SOURCE = True
+    # What a task is.
+    UNIT = "clip"
     SUMMARY = ""
     # Which of the optional settings mean something here.
     OPTIONS: tuple[str, ...] = ()
@@ -61,12 +63,18 @@ class FaceDatasetBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True
     SHARED_PEOPLE = ""
 
     def __init__(
-        self, *, settings: Settings | None = None, jobs: int = 1, quiet: bool = True, **kw
+        self,
+        *,
+        settings: Settings | None = None,
+        jobs: int = 1,
+        quiet: bool = True,
+        beam: str = "",
+        **kw,
     ):
         self.settings = settings or Settings()
         # Where finished tasks wait for the others, so that a killed preparation can go on.
         self.parts: Path | None = None
-        self.jobs, self.quiet = jobs, quiet
+        self.jobs, self.quiet, self.beam = jobs, quiet, beam
         self.problems: list[prepared.Problem] = []
         self._closing = contextlib.ExitStack()
         self._pool: concurrent.futures.Executor | None = None
@@ -116,7 +124,10 @@ class FaceDatasetBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True
 
     def _split_generators(self, dl_manager):
         plan = {split: tasks for split, tasks in self.plan().items() if tasks}
-        progress = Progress(sum(map(len, plan.values())), f"prepare {self.name}", quiet=self.quiet)
+        if self.beam:
+            cluster.do(self, [task for tasks in plan.values() for task in tasks], self.beam)
+        total = sum(map(len, plan.values()))
+        progress = Progress(total, f"prepare {self.name}", self.UNIT, self.quiet)
         return {
             split: self._generate_examples(split, tasks, progress) for split, tasks in plan.items()
         }

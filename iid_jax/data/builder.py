@@ -36,8 +36,11 @@ def prepare(
     settings: Settings | None = None,
     jobs: int | None = None,
     quiet: bool = False,
+    beam: str = "",
 ) -> Catalog:
     """Builds `name[/config]` under `data_dir` and returns its catalog; what is there is kept.
+
+    `jobs` are processes; `beam` is a Beam runner with its options, see `cluster.py`.
 
     Raises:
       UsageError: unknown name, a wrong source, or there already but made with other settings.
@@ -45,7 +48,9 @@ def prepare(
     """
     settings = settings or Settings()
     jobs = jobs or os.cpu_count() or 1
-    builder = load_builder(full_name, data_dir, settings=settings, jobs=jobs, quiet=quiet)
+    builder = load_builder(
+        full_name, data_dir, settings=settings, jobs=jobs, quiet=quiet, beam=beam
+    )
     directory = Path(builder.data_dir)
     _check_source(builder, data_dir, needed=not is_prepared(full_name, data_dir))
     if not is_prepared(full_name, data_dir):

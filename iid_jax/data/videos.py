@@ -38,6 +38,7 @@ class Task(NamedTuple):
 class VideoDatasetBuilder(base.FaceDatasetBuilder, skip_registration=True):
     """Builds a data set of clips; subclasses give VERSION, NAMES and clips."""
 
+    UNIT = "video"
     OPTIONS = ("frames", "landmarker", "max_bad")
     NAMES: tuple[str, ...] = ("default",)
 

@@ -63,9 +63,16 @@ class Imported:
         """Returns the faces in an RGB uint8 (H, W, 3) picture.
 
         Raises:
-          UsageError: the callable returned something else than faces or landmarks.
+          UsageError: the callable failed, or returned something else than faces or landmarks.
         """
-        return [self._checked(face) for face in self._function(image)]
+        try:
+            found = list(self._function(image))
+        except Exception as error:  # anything may come out of foreign code
+            raise UsageError(
+                f"--landmarker={self.name} failed on a picture of {image.shape}: "
+                f"{type(error).__name__}: {error}"
+            ) from error
+        return [self._checked(face) for face in found]
 
     def _checked(self, face: Any) -> Face:
         if isinstance(face, Face):

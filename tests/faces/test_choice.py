@@ -63,6 +63,12 @@ def test_what_is_no_face_is_refused(module, returned):
         choice.choose(f"{name}:find")(PICTURE)
 
 
+def test_a_function_that_fails_is_named_with_what_it_said(module):
+    module("mine_failing", "def find(image):\n    return [image[9, 9, 9]]\n")
+    with pytest.raises(UsageError, match=r"mine_failing:find failed on a picture .* IndexError"):
+        choice.choose("mine_failing:find")(PICTURE)
+
+
 @pytest.mark.parametrize(
     ("name", "words"),
     [
