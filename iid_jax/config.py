@@ -128,7 +128,11 @@ class CrossBlendConfig:
 
 @dataclasses.dataclass(frozen=True)
 class AugmentConfig:
-    """Probabilities and strengths of the augmentations, the same for both labels."""
+    """Probabilities and strengths of the augmentations, the same for both labels.
+
+    The default is the quickstart's mix; `resample` and what follows it are the published pipeline's
+    others.
+    """
 
     scale: Range = (0.9, 0.1)
     shift: float = 25.0
@@ -143,9 +147,15 @@ class AugmentConfig:
     gamma: float = 0.2
     gamma_range: Range = (0.6, 1.4)
     saturation: float = 0.2
+    resample: float = 0.0
+    contrast: float = 0.0
+    low_noise: float = 0.0
+    tone: float = 0.0
+    motion_blur: float = 0.0
 
     def __post_init__(self):
         names = ("flip", "half_resolution", "jpeg", "blur", "noise", "gamma", "saturation")
+        names += ("resample", "contrast", "low_noise", "tone", "motion_blur")
         _probabilities("data.augment", self, *names)
 
 
@@ -191,15 +201,24 @@ class DataConfig:
 
 @dataclasses.dataclass(frozen=True)
 class ModelConfig:
-    """The detector: a backbone, and the Artifact Detection Module or none (plain classifier)."""
+    """The detector: a backbone, and the Artifact Detection Module or none (plain classifier).
+
+    `dropout` and `drop_connect` are those published with the backbone where they are None.
+    """
 
     backbone: str = "resnet_small"
     adm: bool = True
     adm_width: int | None = None
     canvas: int = 112
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    dropout: float | None = None
+    drop_connect: float | None = None
 
     def __post_init__(self):
+        for name in ("dropout", "drop_connect"):
+            rate = getattr(self, name)
+            if rate is not None and not 0.0 <= rate < 1.0:
+                raise UsageError(f"config.model.{name} must be 0 to below 1, got {rate}")
         low, high = CANVAS_RANGE
         if not low <= self.canvas <= high:
             raise UsageError(f"config.model.canvas must be {low} to {high} px, got {self.canvas}")

@@ -263,22 +263,17 @@ class SampleMaker:
         return [pairs[i] for i in rng.permutation(len(pairs))[: self.other_frames]]
 
     def _augment(self, sample: Sample, rng: np.random.Generator) -> Sample:
-        settings = self.config.augment
-        if rng.random() < settings.flip:
-            mask = sample.mask if sample.mask is not None else np.zeros(sample.image.shape[:2])
-            image, boxes, mask, landmarks = augment.flip(
-                sample.image, sample.boxes, mask, sample.landmarks
-            )
-            sample = dataclasses.replace(
-                sample,
-                image=image,
-                boxes=boxes,
-                mask=mask if sample.mask is not None else None,
-                landmarks=landmarks,
-                genuine=_mirrored(sample.genuine),
-                manipulated=_mirrored(sample.manipulated),
-            )
-        return dataclasses.replace(sample, image=augment.photometric(sample.image, rng, settings))
+        seen = augment.Labelled(sample.image, sample.boxes, sample.mask, sample.landmarks)
+        made = augment.augment(seen, rng, self.config.augment)
+        # What the sample was made of is shown beside it, so it faces the same way.
+        mirrored = made.landmarks is not sample.landmarks
+        turn = _mirrored if mirrored else lambda image: image
+        return dataclasses.replace(
+            sample,
+            **made._asdict(),
+            genuine=turn(sample.genuine),
+            manipulated=turn(sample.manipulated),
+        )
 
 
 def _in_frame_of(fake: schema.Record, pristine: schema.Record) -> np.ndarray | None:
