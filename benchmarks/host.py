@@ -1,63 +1,184 @@
-"""How fast the host makes training samples: images per core-second, on one thread.
+"""How fast the host makes training samples: images per core-second, by stage, on one thread.
 
-  python benchmarks/host.py --data_dir=data [--data=practice_faces] [--json=FILE]
+  python benchmarks/host.py --data_dir=data [--data=practice_faces] [--canvas=224] [--json=FILE]
 
-CPU time of this process, medians over rounds: finished fakes, finished genuine samples, and the
-floor (reading, decoding and aligning alone).
+CPU time of this process, so that other work on the machine counts little; medians over rounds.
+`fake`, `genuine` and `sbi` (a self-blend together with its genuine picture, a pair counted once)
+are finished samples from stored records; `floor` is reading, decoding and aligning a fake and its
+pristine frame alone; `cv2` is `fake` with OpenCV's seamlessClone in place of the package's own
+Poisson blending. `stages` are milliseconds of CPU time in each sample. `--augment` sets the
+probability of every augmentation that is off by default. `--grain` adds the rate at which Grain
+hands out whole batches.
 """
 
 import argparse
+import contextlib
+import dataclasses
 import json
+import resource
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
+from unittest import mock
 
 import cv2
+import numpy as np
 
-from iid_jax.config import DataConfig
-from iid_jax.data import canvas, catalog, sampler, samples
+from iid_jax import geometry
+from iid_jax.config import AugmentConfig, DataConfig
+from iid_jax.data import augment, canvas, catalog, pipeline, sampler, samples, schema
+from iid_jax.forgery import blend, generator, masks
 from iid_jax.models import InputSpec
 
-ROUNDS, PER_ROUND = 7, 60
+# What a stage is made of; those called by one another are not counted twice.
+STAGES: dict[str, tuple[tuple[Any, str], ...]] = {
+    "read": ((catalog.Catalog, "read"),),
+    "decode": ((schema.Record, "pixels"), (schema.Record, "mask_pixels")),
+    "warp": ((geometry, "warp"),),
+    "difference": ((masks, "difference"), (masks, "mean_difference")),
+    "poisson": ((blend, "poisson"),),
+    "forge": ((generator.Generator, "__call__"),),
+    "augment": ((augment, "augment"),),
+    "coverage": ((geometry, "anchor_coverage"),),
+}
 
 
 def main() -> int:
-    """Measures and prints."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data_dir", required=True)
-    parser.add_argument("--data", default="practice_faces")
-    parser.add_argument("--canvas", type=int, default=112)
-    parser.add_argument("--json", type=Path, default=None)
-    flags = parser.parse_args()
+    """Measures, prints and writes."""
+    flags = _parser().parse_args()
     cv2.setNumThreads(1)
-    opened = catalog.open_catalog(flags.data, flags.data_dir)
-    config, spec = DataConfig(), InputSpec(flags.canvas)
-    draws = sampler.Sampler(opened, config, 64, 1000, seed=0)
-    maker = samples.SampleMaker(opened, config, spec, feature=7)
-    stages: dict[str, Callable[[int], object]] = {
-        "fake": lambda i: maker(draws[2 * i]),
-        "genuine": lambda i: maker(draws[2 * i + 1]),
-        "floor": lambda i: canvas.align(opened.read(draws[2 * i + 1].row), spec),
-    }
-    measured = {name: {"images_per_core_second": _rate(make)} for name, make in stages.items()}
+    measured = measure(catalog.open_catalog(flags.data, flags.data_dir), flags)
     for name, row in measured.items():
-        print(f"{name:8} {row['images_per_core_second']:7.1f} images per core-second")
+        print(f"{name:8} {row['images_per_core_second']:7.1f} per core-second")
+        for stage, milliseconds in row.get("stages", {}).items():
+            print(f"    {stage:10} {milliseconds:6.2f} ms")
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(f"peak memory of this process {peak:.0f} MiB")
     if flags.json:
         flags.json.write_text(json.dumps(measured, indent=1) + "\n", encoding="utf-8")
     return 0
 
 
-def _rate(make: Callable[[int], object]) -> float:
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data_dir", required=True)
+    parser.add_argument("--data", default="practice_faces")
+    parser.add_argument("--canvas", type=int, default=224)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--per_round", type=int, default=60)
+    parser.add_argument("--augment", type=float, default=0.1)
+    parser.add_argument("--grain", action="store_true")
+    parser.add_argument("--json", type=Path, default=None)
+    return parser
+
+
+def measure(opened: catalog.Catalog, flags: argparse.Namespace) -> dict[str, dict[str, Any]]:
+    """Returns name -> images_per_core_second, and stages in milliseconds where they are known."""
+    spec = InputSpec(flags.canvas)
+    off = [name for name in augment.AUGMENTATIONS if not getattr(AugmentConfig(), name)]
+    options = AugmentConfig(**dict.fromkeys(off, flags.augment))
+    config = DataConfig(augment=options)
+    draws, maker = _maker(opened, config, spec)
+    blends, sbi = _maker(opened, dataclasses.replace(config, forgery=("self_blend",)), spec)
+
+    def floor(i: int) -> None:
+        fake = draws[2 * i]
+        canvas.align(opened.read(fake.row), spec)
+        if fake.partner >= 0:
+            canvas.align(opened.read(fake.partner), spec)
+
+    makers: dict[str, Callable[[int], Any]] = {
+        "fake": lambda i: maker(draws[2 * i]),
+        "genuine": lambda i: maker(draws[2 * i + 1]),
+        "sbi": lambda i: (sbi(blends[2 * i]), sbi(blends[2 * i + 1])),
+        "floor": floor,
+    }
+    measured: dict[str, dict[str, Any]] = {}
+    for name, make in makers.items():
+        measured[name] = {"images_per_core_second": _rate(make, flags)}
+        measured[name]["stages"] = _stages(make, flags)
+    with mock.patch.object(blend, "poisson", seamless):
+        measured["cv2"] = {"images_per_core_second": _rate(makers["fake"], flags)}
+    if flags.grain:
+        measured["grain"] = {"images_per_core_second": _grain(opened, config, spec, flags)}
+    return measured
+
+
+def seamless(background: np.ndarray, foreground: np.ndarray, mask: np.ndarray) -> blend.Blended:
+    """Returns what OpenCV's seamlessClone makes of the same pictures and mask."""
+    support = (mask > 0).astype(np.uint8)
+    # It clips nothing: a mask at the canvas's edge needs room around it.
+    room = cv2.copyMakeBorder(background, 2, 2, 2, 2, cv2.BORDER_REPLICATE)
+    face = cv2.copyMakeBorder(foreground, 2, 2, 2, 2, cv2.BORDER_REPLICATE)
+    area = cv2.copyMakeBorder(255 * support, 2, 2, 2, 2, cv2.BORDER_CONSTANT)
+    x, y, width, height = cv2.boundingRect(area)
+    middle = (x + width // 2, y + height // 2)
+    cloned = cv2.seamlessClone(face, room, area, middle, cv2.NORMAL_CLONE)[2:-2, 2:-2]
+    return blend.Blended(blend.alpha(background, cloned, mask), False)
+
+
+def _maker(opened, config: DataConfig, spec) -> tuple[sampler.Sampler, samples.SampleMaker]:
+    draws = sampler.Sampler(opened, config, 64, 1000, seed=0)
+    return draws, samples.SampleMaker(opened, config, spec, feature=7)
+
+
+def _rate(make: Callable[[int], Any], flags: argparse.Namespace) -> float:
     make(0)
     spent = []
-    for start in range(ROUNDS):
+    for start in range(flags.rounds):
         before = time.process_time()
-        for i in range(PER_ROUND):
-            make(start * PER_ROUND + i)
+        for i in range(flags.per_round):
+            make(start * flags.per_round + i)
         spent.append(time.process_time() - before)
-    return PER_ROUND / statistics.median(spent)
+    return flags.per_round / statistics.median(spent)
+
+
+def _stages(make: Callable[[int], Any], flags: argparse.Namespace) -> dict[str, float]:
+    """CPU milliseconds of each stage in one call, without the stages called inside it."""
+    spent, running = dict.fromkeys(STAGES, 0.0), []
+    with contextlib.ExitStack() as stack:
+        for stage, functions in STAGES.items():
+            for owner, name in functions:
+                stack.enter_context(_timed(owner, name, stage, spent, running))
+        before = time.process_time()
+        for i in range(flags.per_round):
+            make(i)
+        whole = time.process_time() - before
+    spent["rest"] = whole - sum(spent.values())
+    return {stage: 1000 * seconds / flags.per_round for stage, seconds in spent.items()}
+
+
+@contextlib.contextmanager
+def _timed(owner, name: str, stage: str, spent: dict, running: list) -> Iterator[None]:
+    function = getattr(owner, name)
+
+    def timed(*args, **keys):
+        began = time.process_time()
+        running.append(0.0)
+        try:
+            return function(*args, **keys)
+        finally:
+            taken, inside = time.process_time() - began, running.pop()
+            spent[stage] += taken - inside
+            if running:
+                running[-1] += taken
+
+    with mock.patch.object(owner, name, timed):
+        yield
+
+
+def _grain(opened, config: DataConfig, spec, flags: argparse.Namespace) -> float:
+    """Samples per core-second of whole batches, half of them fakes, from Grain in this process."""
+    batches = pipeline.train_iterator(opened, config, spec, 7, 32, 1000, seed=0)
+    next(batches)
+    count = max(flags.rounds * flags.per_round // 32, 1)
+    before = time.process_time()
+    for _ in range(count):
+        next(batches)
+    return 32 * count / (time.process_time() - before)
 
 
 if __name__ == "__main__":

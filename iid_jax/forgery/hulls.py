@@ -42,7 +42,8 @@ def parts(landmarks: np.ndarray, size: tuple[int, int]) -> np.ndarray:
         total = np.maximum(total, _hull(points, size))
     radius = max(round(_AROUND * float(np.ptp(landmarks, axis=0).max())), 1)
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
-    return cv2.dilate(total, disc) * _hull(landmarks, size)
+    grown = cv2.dilate(total.astype(np.uint8), disc)
+    return grown * _hull(landmarks, size)
 
 
 VARIANTS = {"face": face, "skin": skin, "lower": lower, "parts": parts}
@@ -68,8 +69,9 @@ def draw(
     if inwards:
         side = 2 * max(round(width), 1) + 1
         kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
-        shrunk = cv2.erode(mask, kernel, borderType=cv2.BORDER_CONSTANT, borderValue=1.0)
-        mask = shrunk if (shrunk >= 0.5).any() else mask
+        levels = np.rint(255.0 * mask).astype(np.uint8)
+        shrunk = cv2.erode(levels, kernel, borderType=cv2.BORDER_CONSTANT, borderValue=255)
+        mask = shrunk.astype(np.float32) / 255.0 if shrunk.max() > 127 else mask
     recipe = {"hull": name, "deform": strength, "feather": width, "inwards": inwards}
     return masks.feather(mask, width), recipe
 
