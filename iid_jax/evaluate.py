@@ -14,16 +14,16 @@ def main(argv: list[str]) -> int:
     flags = _parser().parse(argv)
     _check(flags)
 
-    from iid_jax.evaluation import report, summary
+    from iid_jax.evaluation import report, stored, summary
 
     command = summary.command_line("evaluate", argv)
     if flags.from_scores:
-        paths = [Path(name) for name in flags.from_scores.split(",")]
         out = Path(flags.out)
-        made = report.evaluate_scores(paths, out, command, flags.seed or 0)
+        files, others = (_paths(value) for value in (flags.from_scores, flags.against))
+        made = stored.evaluate_scores(files, out, command, flags.seed or 0, against=others)
     else:
         made, out = _run(flags, command)
-    print(*report.headlines(made), sep="\n")
+    print(*report.headlines(made), *stored.side_by_side(made), sep="\n")
     print(f"{out / report.REPORT}")
     missing = report.unscored(made)
     if missing:
@@ -45,6 +45,14 @@ def _parser() -> Parser:
         "--out", help="folder for the results; by default evaluations/<data>.<split> in the workdir"
     )
     parser.add_argument("--from_scores", help="scores file[,...] to measure again; needs --out")
+    parser.add_argument(
+        "--against", help="scores file[,...] of another run, set beside --from_scores"
+    )
+    parser.add_argument(
+        "--corrupt",
+        help="score corrupted pictures too: all, or kind[:level][,...] of saturation, contrast, "
+        "block, noise, blur, pixelation and codec (videos), levels 1 to 5",
+    )
     parser.add_argument("--seed", type=int, help="of the bootstrap, with --from_scores (default 0)")
     parser.add_quiet()
     return parser
@@ -62,14 +70,26 @@ def _check(flags: argparse.Namespace) -> None:
         raise UsageError("--from_scores needs --out, a folder for summary.json and report.html")
     if flags.from_scores and flags.data:
         raise UsageError("--data goes with --checkpoint; a scores file names its data itself")
+    if flags.against and not flags.from_scores:
+        raise UsageError("--against goes with --from_scores: it compares scores files")
+    if flags.corrupt and not flags.checkpoint:
+        raise UsageError("--corrupt goes with --checkpoint: a scores file has no pictures")
     if flags.checkpoint and flags.seed is not None:
         raise UsageError("--seed goes with --from_scores; a checkpoint brings its own seed")
     if flags.data:
         parse_data(flags.data)
 
 
+def _paths(value: str | None) -> list[Path]:
+    return [Path(name) for name in (value or "").split(",") if name]
+
+
 def _run(flags: argparse.Namespace, command: str):
     """Loads the detector and the data sets and evaluates; (summary, where it lies)."""
+    from iid_jax.data import corrupt
+
+    corruptions = corrupt.parse(flags.corrupt) if flags.corrupt else []
+
     from iid_jax import checkpoint
     from iid_jax.data import people
     from iid_jax.data.catalog import open_catalog
@@ -99,5 +119,6 @@ def _run(flags: argparse.Namespace, command: str):
         flags.quiet,
         home=home,
         log=workdir / report.LOG,
+        corruptions=corruptions,
     )
     return made, out

@@ -11,6 +11,7 @@ VERBS = {
     "evaluate": "score a detector on prepared data sets",
     "predict": "score pictures and videos, and show where artifacts are",
     "show": "draw what the trainer is fed, or what a detector says of held-out pictures",
+    "reproduce": "make a table of the paper, or of the claim itself, from one command",
 }
 USAGE = "usage: python -m iid_jax.main [VERB] [--flags]   (VERB --help tells a verb's flags)"
 

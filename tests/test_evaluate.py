@@ -9,7 +9,7 @@ import pytest
 from iid_jax import checkpoint, main
 from iid_jax.config import Config, EvalConfig
 from iid_jax.errors import UsageError
-from iid_jax.evaluation import report, summary
+from iid_jax.evaluation import report, stored, summary
 from iid_jax.flags import parse_data
 from iid_jax.models import InputSpec
 from iid_jax.models.detector import Outputs
@@ -29,7 +29,7 @@ d/c:original/b#0#0,d/c,test,original/b,0,0,original,b,,0,0.4,-0.5,ok
 @pytest.fixture
 def scores(tmp_path, monkeypatch):
     """A scores file of two people; fewer bootstrap draws than usual."""
-    monkeypatch.setattr(report, "EvalConfig", lambda: EvalConfig(bootstrap=20))
+    monkeypatch.setattr(stored, "EvalConfig", lambda: EvalConfig(bootstrap=20))
     path = tmp_path / "scores" / "d.c.test.csv"
     path.parent.mkdir()
     path.write_text(SCORES, encoding="utf-8")
@@ -161,3 +161,55 @@ def test_detector_is_scored_on_its_own_data_and_nothing_of_the_run_is_overwritte
 def test_step_folder_belongs_to_the_run_around_it(workdir):
     assert summary.run_folder(workdir / "checkpoints" / "1") == workdir
     assert summary.run_folder(workdir) == workdir
+
+
+def test_two_runs_are_set_side_by_side(scores, tmp_path, capsys):
+    other = tmp_path / "other.csv"
+    other.write_text(SCORES.replace(",0.3,-1,", ",0.7,1,"), encoding="utf-8")
+    out = tmp_path / "out"
+    assert run(f"--from_scores={scores}", f"--against={other}", f"--out={out}") == 0
+    rows = read(out / "summary.json")["comparison"]
+    (row,) = [r for r in rows if (r["method"], r["metric"]) == ("all", "video_auc")]
+    # Fakes 0.9 and 0.3, then 0.9 and 0.7, against 0.2 and 0.4.
+    assert (row["first"], row["second"], row["difference"]) == (0.75, 1.0, 0.25)
+    assert "video_auc: 0.750 and 1.000, +0.250" in capsys.readouterr().out
+    assert "Two runs side by side" in (out / report.REPORT).read_text(encoding="utf-8")
+
+
+def test_records_that_another_run_lacks_end_with_4_and_are_named(scores, tmp_path, capsys):
+    other = tmp_path / "other.csv"
+    kept = [line for line in SCORES.splitlines() if "m/b_a" not in line]
+    other.write_text("\n".join(kept) + "\n", encoding="utf-8")
+    assert run(f"--from_scores={scores}", f"--against={other}", f"--out={tmp_path / 'o'}") == 4
+    assert "lack 1 of the other's records: d/c:m/b_a#0#0" in capsys.readouterr().err
+    assert not (tmp_path / "o" / "summary.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (("--checkpoint=x", "--against=y"), "--against goes with --from_scores"),
+        (("--from_scores=x", "--out=o", "--corrupt=blur"), "--corrupt goes with --checkpoint"),
+        (("--checkpoint=x", "--corrupt=blurr"), "did you mean 'blur'"),
+    ],
+)
+def test_flags_that_do_not_go_together_end_with_2(flags, message, capsys):
+    assert run(*flags) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_corrupted_pictures_are_scored_and_averaged(workdir, practice_dir, tmp_path):
+    flags = (f"--data_dir={practice_dir}", f"--out={tmp_path / 'out'}", "--quiet")
+    corrupt = "--corrupt=saturation,codec:2"
+    assert run(f"--checkpoint={workdir}", "--data=practice_faces", corrupt, *flags) == 0
+    rows = {
+        (r["split"], r["metric"]): r
+        for r in read(tmp_path / "out" / "summary.json")["results"]
+        if r["method"] == "all"
+    }
+    levels = [rows[f"test@saturation-{level}", "video_auc"]["value"] for level in range(1, 6)]
+    assert rows["test@saturation", "video_auc"]["value"] == pytest.approx(sum(levels) / 5)
+    assert "not made from videos" in rows["test@codec-2", "video_auc"]["reason"]
+    assert ("test@pixels", "video_auc") not in rows
+    stored = tmp_path / "out" / "scores" / "practice_faces.default.test@saturation-5.csv"
+    assert stored.read_text(encoding="utf-8").count("test@saturation-5") > 10

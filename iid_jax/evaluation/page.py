@@ -1,23 +1,20 @@
 """report.html: one file with every figure in it, to be read without a network."""
 
-import base64
 import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from iid_jax import leak_metrics, metrics, plots
+from iid_jax import leak_metrics, plots
 from iid_jax.config import Config
 from iid_jax.data import schema
 from iid_jax.errors import DataError
-from iid_jax.evaluation import localisation, results, statistics
+from iid_jax.evaluation import calibration, graphs, localisation, results, robustness, statistics
+from iid_jax.evaluation.compare import Difference
 from iid_jax.evaluation.table import ScoreTable
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 TEMPLATE = "report.html.jinja"
 TITLE = "Detection of manipulated faces"
@@ -29,6 +26,13 @@ _DETECTION = {
     "video_eer": "video EER",
     "video_acc": "video accuracy",
     "frame_acc": "frame accuracy",
+    "video_tpr_at_1pct_fpr": "video TPR at 1 % FPR",
+    "video_tpr_at_0.1pct_fpr": "at 0.1 %",
+}
+_CALIBRATION = {
+    calibration.ECE: "calibration error (ECE)",
+    calibration.CALIBRATED: "after temperature",
+    calibration.TEMPERATURE: "temperature",
 }
 _LEAK = {leak_metrics.LEAK: "leak AUC", leak_metrics.FAMILIARITY: "familiarity AUC"}
 _LOCALISATION = {
@@ -48,6 +52,8 @@ class Part:
     pictures: Sequence[plots.Picture] = ()
     swaps: Sequence[plots.Picture] = ()
     notes: Sequence[str] = ()
+    validation: ScoreTable | None = None
+    robustness: Sequence[results.Result] = ()
 
 
 def render(
@@ -56,6 +62,7 @@ def render(
     parts: Sequence[Part],
     lines: Sequence[Mapping[str, Any]],
     commands: Mapping[str, str],
+    comparison: Sequence[Difference] = (),
 ) -> str:
     """Returns the page. `lines` are those of metrics.jsonl; `commands`: this, train, evaluate."""
     import jinja2
@@ -77,9 +84,10 @@ def render(
         training=_training(summary["train"]),
         hardware=", ".join(f"{k.replace('_', ' ')} {v}" for k, v in summary["hardware"].items()),
         versions=", ".join(f"{k} {v}" for k, v in summary["versions"].items()),
-        curves=_embed(plots.training_curves(lines)) if lines else "",
+        curves=graphs.embed(plots.training_curves(lines)) if lines else "",
         parts=[_section(part) for part in parts],
         commands=commands,
+        comparison=comparison,
     )
 
 
@@ -185,11 +193,12 @@ def _section(part: Part) -> dict[str, Any]:
         "detection": _numbers(part.results, _DETECTION),
         "leak": _numbers(part.results, _LEAK, "", "people"),
         "localisation": _numbers(part.results, _LOCALISATION),
+        "calibration": _numbers(part.results, _CALIBRATION, ""),
+        "robustness": robustness.rows_by_kind(part.results, part.robustness),
         "from_scores": part.from_scores,
-        "roc": _embed(plots.roc(_curves(part.table))),
-        "histogram": _embed(plots.score_histogram(_by_method(part.table))),
+        **graphs.quality(part.table, part.validation, part.results, part.robustness),
         "notes": list(part.notes),
-        **{name: _embed(plots.examples(p)) if p else "" for name, p in figures.items()},
+        **{name: graphs.embed(plots.examples(p)) if p else "" for name, p in figures.items()},
     }
 
 
@@ -230,29 +239,5 @@ def _failures(table: ScoreTable) -> list[str]:
     return [f"{sum(missing.values())} of {len(table)} records have no score: {kinds}."]
 
 
-def _curves(table: ScoreTable) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """By method, the labels and mean scores of the videos."""
-    curves = {}
-    for method, chosen in results.groups(table).items():
-        part = table.take(chosen & table.scored)
-        columns = part["video_id"], part["label"], part["score"]
-        curves[method] = metrics.video_table(*columns)[1:]
-    return curves
-
-
-def _by_method(table: ScoreTable) -> dict[str, np.ndarray]:
-    scored = table.take(table.scored)
-    methods = sorted(
-        set(scored["method"].tolist()), key=lambda name: (name != schema.ORIGINAL, name)
-    )
-    return {name: scored["score"][scored["method"] == name] for name in methods} or {
-        "no scored records": np.zeros(0)
-    }
-
-
 def _name(part: Part) -> tuple[str, str]:
     return str(part.table["data"][0]), str(part.table["split"][0])
-
-
-def _embed(figure: "Figure") -> str:
-    return "data:image/png;base64," + base64.b64encode(plots.png(figure)).decode()

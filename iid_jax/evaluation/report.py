@@ -7,19 +7,28 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from iid_jax.config import Config, EvalConfig
+from iid_jax.config import Config
 from iid_jax.data import people, sampler
 from iid_jax.data.catalog import Catalog
+from iid_jax.data.corrupt import Corruption
 from iid_jax.data.roles import roles
 from iid_jax.errors import DataError, nearest
-from iid_jax.evaluation import examples, localisation, page, results, statistics, summary
+from iid_jax.evaluation import (
+    examples,
+    localisation,
+    page,
+    results,
+    robustness,
+    statistics,
+    summary,
+)
 from iid_jax.evaluation.score import Detections, DetectorFunction, Scored, score
-from iid_jax.evaluation.table import ScoreTable, file_name, read_csv, write_csv
+from iid_jax.evaluation.table import ScoreTable, file_name, write_csv
 from iid_jax.models import detector as models
 
-PROBE = "probe"
+PROBE, VALIDATION = "probe", "val"
 SCORES, REPORT, LOG = "scores", "report.html", "metrics.jsonl"
-_ROLES_UNKNOWN = "a scores file does not say who was a donor in training; evaluate the checkpoint"
+_NO_HOME = "the data set that the detector was trained on is not there: no validation scores"
 
 
 class Loaded(Protocol):
@@ -49,6 +58,8 @@ class _Job:
     home: str
     out: Path
     quiet: bool
+    corruptions: Sequence[Corruption]
+    scored: dict[tuple[str, str], Scored]
 
     @property
     def batch_size(self) -> int:
@@ -70,11 +81,12 @@ def evaluate_run(
     quiet: bool = False,
     home: Catalog | None = None,
     log: Path | None = None,
+    corruptions: Sequence[Corruption] = (),
 ) -> dict[str, Any]:
     """Scores a detector on every record of the targets and writes what was found under `out`.
 
-    Writes scores/<data>.<split>.csv (and, of the data set it was trained on, the probe split's),
-    summary.json and report.html; returns the summary.
+    Writes scores/<data>.<split>.csv (and, of the data set it was trained on, the probe and the
+    validation split's), summary.json and report.html; returns the summary.
 
     Args:
       detector: module, variables, input spec and anchors.
@@ -85,6 +97,7 @@ def evaluate_run(
       home: the data set it was trained on, whose validation split gives the box threshold;
         by default the target of that name. A target's own validation split serves without it.
       log: the run's metrics.jsonl, by default the one in `out`.
+      corruptions: what every target is scored under again, see `robustness.py`.
 
     Raises:
       DataError: no such split, a folder that cannot be written or that holds the summary of
@@ -104,51 +117,19 @@ def evaluate_run(
         home=people.data_name(config.data),
         out=out,
         quiet=quiet,
+        corruptions=corruptions,
+        scored={},
     )
     trained_on = [t.catalog for t in targets if t.catalog.name == job.home]
     home = home or next(iter(trained_on), None)
     parts = [_evaluate(job, target, home) for target in targets]
-    rows = [row for part in parts for row in part.results]
+    rows = [row for part in parts for row in (*part.results, *part.robustness)]
     data = {t.catalog.name: summary.describe_data(t.catalog) for t in targets}
     made = summary.build(command, config.seed, config, data, rows, train_stats)
     lines = page.read_log(log or out / LOG)
     trained_by = (train_stats or {}).get("command") or command
     commands = _commands(job, targets, command, trained_by)
-    _publish(out, made, page.render(made, config, parts, lines, commands))
-    return made
-
-
-def evaluate_scores(
-    paths: Sequence[Path], out: Path, command: str, seed: int = 0, bootstrap: int | None = None
-) -> dict[str, Any]:
-    """Measures scores files alone, without a detector or data, and returns the summary.
-
-    A probe file beside the test file of the same data is not a result of its own.
-
-    Raises:
-      DataError: a file is not a scores file, or `out` cannot be written.
-    """
-    summary.check_out(Path(out), None)
-    tables = {}
-    for path in paths:
-        for (data, split), table in _split_up(read_csv(path)).items():
-            if (data, split) in tables:
-                raise DataError(f"{path}: the scores of {data}, {split}, are given twice")
-            tables[data, split] = (table, path)
-    bootstrap = EvalConfig().bootstrap if bootstrap is None else bootstrap
-    parts = []
-    for (data, split), (table, path) in tables.items():
-        if split == PROBE and (data, "test") in tables:
-            continue
-        rows = results.detection_results(table, bootstrap, seed)
-        if split == "test" and (data, PROBE) in tables:
-            rows += results.undefined_leak(data, split, _ROLES_UNKNOWN)
-        parts.append(page.Part(table, rows, _from_scores(path, seed)))
-    rows = [row for part in parts for row in part.results]
-    data = {name: _describe(name, tables) for name in dict.fromkeys(name for name, _ in tables)}
-    made = summary.build(command, seed, None, data, rows)
-    commands = dict.fromkeys(("this", "train", "evaluate"), summary.shareable(command))
-    _publish(Path(out), made, page.render(made, None, parts, [], commands))
+    publish(out, made, page.render(made, config, parts, lines, commands))
     return made
 
 
@@ -161,6 +142,8 @@ def headlines(made: Mapping[str, Any]) -> list[str]:
     """Returns the sentences that sum up a summary, for a terminal."""
     by_split: dict[tuple[str, str], list[results.Result]] = {}
     for row in made["results"]:
+        if robustness.MARK in row["split"]:
+            continue
         by_split.setdefault((row["data"], row["split"]), []).append(row)
     measured = (rows for rows in by_split.values() if any(r["metric"] == "video_auc" for r in rows))
     return [line for rows in measured for line in page.verdict(rows)]
@@ -169,7 +152,15 @@ def headlines(made: Mapping[str, Any]) -> list[str]:
 def _evaluate(job: _Job, target: Target, home: Catalog | None) -> page.Part:
     catalog, split = target
     scored = _score(job, catalog, split)
-    rows = results.detection_results(scored.table, *job.statistics)
+    validation, why_none = _validation(job, home)
+    rows = results.detection_results(scored.table, *job.statistics, validation, why_none)
+    worse = robustness.score_corrupted(
+        lambda corrupted, name: _score(job, corrupted, split, name).table,
+        catalog,
+        split,
+        job.corruptions,
+        job.config.seed,
+    )
     rows += statistics.blur_results(catalog, split, job.spec, *job.statistics)
     if catalog.name == job.home and split != PROBE:
         rows += _leak(job, catalog, scored.table)
@@ -180,19 +171,35 @@ def _evaluate(job: _Job, target: Target, home: Catalog | None) -> page.Part:
     return page.Part(
         table=scored.table,
         results=rows,
-        from_scores=_from_scores(job.out / SCORES / file_name(*_name(target)), job.config.seed),
+        from_scores=from_scores(job.out / SCORES / file_name(*_name(target)), job.config.seed),
         pictures=examples.held_out(scored, catalog, job.spec, operating, job.config.seed),
         swaps=examples.partial_swaps(swaps, operating) if swaps else (),
         notes=notes,
+        validation=validation,
+        robustness=robustness.results(scored.table, worse, *job.statistics),
     )
 
 
-def _score(job: _Job, catalog: Catalog, split: str) -> Scored:
-    label = f"score {catalog.name} {split}"
-    rows = catalog.select(split)
-    scored = score(job.detect, catalog, rows, job.spec, job.batch_size, job.quiet, label)
-    write_csv(job.out / SCORES / file_name(catalog.name, split), scored.table)
-    return scored
+def _score(job: _Job, catalog: Catalog, split: str, name: str = "") -> Scored:
+    """The scores of a split, made and written once; `name` is what they call the split."""
+    name = name or split
+    if (catalog.name, name) not in job.scored:
+        label = f"score {catalog.name} {name}"
+        rows = catalog.select(split)
+        scored = score(job.detect, catalog, rows, job.spec, job.batch_size, job.quiet, label)
+        scored.table.columns["split"] = np.full(len(rows), name)
+        write_csv(job.out / SCORES / file_name(catalog.name, name), scored.table)
+        job.scored[catalog.name, name] = scored
+    return job.scored[catalog.name, name]
+
+
+def _validation(job: _Job, home: Catalog | None) -> tuple[ScoreTable | None, str]:
+    """The scores of the validation split of the data set trained on, or why there are none."""
+    if home is None:
+        return None, _NO_HOME
+    if not len(home.select(VALIDATION)):
+        return None, f"{home.name} has no validation split"
+    return _score(job, home, VALIDATION).table, ""
 
 
 def _leak(job: _Job, catalog: Catalog, test: ScoreTable) -> list[results.Result]:
@@ -266,11 +273,13 @@ def _commands(
     }
 
 
-def _from_scores(path: Path, seed: int) -> str:
+def from_scores(path: Path, seed: int) -> str:
+    """Returns the command that measures a scores file again, with the validation scores beside."""
     path = Path(path).resolve()
     workdir = summary.portable(path.parents[1], "WORKDIR")
-    scores = f"{workdir}/{path.parent.name}/{path.name}"
-    words = [f"--from_scores={scores}", f"--seed={seed}", "--out=OUT"]
+    beside = sorted(path.parent.glob(f"*.{VALIDATION}.csv"))
+    files = [f"{workdir}/{p.parent.name}/{p.name}" for p in dict.fromkeys((path, *beside))]
+    words = [f"--from_scores={','.join(files)}", f"--seed={seed}", "--out=OUT"]
     return summary.command_line("evaluate", words)
 
 
@@ -278,25 +287,6 @@ def _name(target: Target) -> tuple[str, str]:
     return target.catalog.name, target.split
 
 
-def _split_up(table: ScoreTable) -> dict[tuple[str, str], ScoreTable]:
-    names = sorted(set(zip(table["data"].tolist(), table["split"].tolist(), strict=True)))
-    return {
-        (data, split): table.take((table["data"] == data) & (table["split"] == split))
-        for data, split in names
-    }
-
-
-def _describe(name: str, tables: Mapping[tuple[str, str], Any]) -> dict[str, Any]:
-    videos = [table["video_id"] for (data, _), (table, _) in tables.items() if data == name]
-    joined = np.concatenate(videos)
-    return {
-        "fingerprint": None,
-        "videos": len(np.unique(joined)),
-        "frames": len(joined),
-        "landmarker": None,
-    }
-
-
-def _publish(out: Path, made: dict[str, Any], text: str) -> None:
+def publish(out: Path, made: dict[str, Any], text: str) -> None:
     summary.write(out, made)
     summary.write_text(out / REPORT, text)

@@ -8,6 +8,7 @@ from iid_jax.plots.curves import COLOURS, roc, score_histogram, training_curves
 from iid_jax.plots.footage import footage
 from iid_jax.plots.pairs import Pair, pair_sheet
 from iid_jax.plots.pictures import FACE, PREDICTED, TRUE, Found, Picture, detection, examples, png
+from iid_jax.plots.quality import precision_recall, reliability, robustness
 from iid_jax.plots.samples import montage
 
 __all__ = [
@@ -24,6 +25,9 @@ __all__ = [
     "montage",
     "pair_sheet",
     "png",
+    "precision_recall",
+    "reliability",
+    "robustness",
     "roc",
     "score_histogram",
     "training_curves",

@@ -12,7 +12,7 @@ import pytest
 
 from iid_jax.config import Config, DataConfig, EvalConfig
 from iid_jax.errors import DataError
-from iid_jax.evaluation import page, report, summary
+from iid_jax.evaluation import graphs, page, report, stored, summary
 from iid_jax.evaluation.report import Target
 from iid_jax.evaluation.table import read_csv
 
@@ -51,7 +51,7 @@ def finished(tmp_path_factory, make_catalog, detector):
 @pytest.fixture
 def no_pictures(monkeypatch):
     """Pages without their pictures, which take most of the time, for tests of something else."""
-    monkeypatch.setattr(page.plots, "png", lambda figure: b"")
+    monkeypatch.setattr(graphs.plots, "png", lambda figure: b"")
     monkeypatch.setattr(report.examples, "held_out", lambda *_: [])
     monkeypatch.setattr(report.examples, "partial_swaps", lambda *_: [])
 
@@ -146,8 +146,8 @@ def test_every_record_of_the_split_is_in_the_scores(finished, make_catalog):
 @pytest.mark.usefixtures("no_pictures")
 def test_scores_alone_give_the_same_results(finished, tmp_path):
     made, out = finished
-    paths = [out / "scores" / f"noise.default.{split}.csv" for split in ("test", "probe")]
-    again = report.evaluate_scores(paths, tmp_path, "c", seed=CONFIG.seed, bootstrap=30)
+    paths = [out / "scores" / f"noise.default.{split}.csv" for split in ("test", "probe", "val")]
+    again = stored.evaluate_scores(paths, tmp_path, "c", seed=CONFIG.seed, bootstrap=30)
     names = {r["metric"] for r in again["results"]} - {"leak_auc", "familiarity_auc"}
     expected = [r for r in made["results"] if r["metric"] in names and r["split"] == "test"]
     assert [r for r in again["results"] if r["metric"] in names] == expected
@@ -159,7 +159,7 @@ def test_scores_alone_give_the_same_results(finished, tmp_path):
 def test_same_scores_given_twice_are_refused(finished, tmp_path):
     path = finished[1] / "scores" / "noise.default.test.csv"
     with pytest.raises(DataError, match="given twice"):
-        report.evaluate_scores([path, path], tmp_path, "c")
+        stored.evaluate_scores([path, path], tmp_path, "c")
 
 
 def test_page_is_whole_and_needs_nothing_from_outside(finished):
@@ -172,7 +172,7 @@ def test_page_is_whole_and_needs_nothing_from_outside(finished):
 
 def test_page_shows_curves_roc_histograms_swaps_and_examples_as_pictures(finished):
     seen = Page((finished[1] / "report.html").read_text(encoding="utf-8"))
-    assert len(seen.pictures) == 5
+    assert len(seen.pictures) == 7
     for source in seen.pictures:
         data = base64.b64decode(source.partition(",")[2])
         picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
@@ -195,7 +195,8 @@ def test_page_names_commands_but_no_folder_of_this_machine(finished):
     words = Page(text).text
     assert "python -m iid_jax.main --config=x.py --workdir=WORKDIR" in words
     assert "evaluate --checkpoint=WORKDIR --data=noise/default:test" in words
-    assert "--from_scores=WORKDIR/scores/noise.default.test.csv --seed=0 --out=OUT" in words
+    files = ",".join(f"WORKDIR/scores/noise.default.{split}.csv" for split in ("test", "val"))
+    assert f"--from_scores={files} --seed=0 --out=OUT" in words
     assert made["command"] == COMMAND
 
 

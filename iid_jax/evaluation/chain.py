@@ -1,0 +1,135 @@
+"""What a table needs to be run, in order: trainings, evaluations, and what stands in their way."""
+
+import dataclasses
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from iid_jax import config_file
+from iid_jax.data import loading
+from iid_jax.errors import UsageError
+from iid_jax.evaluation import summary
+from iid_jax.evaluation.protocols import Cell, Row, Table, Training
+from iid_jax.flags import split_overrides
+from iid_jax.models import registry
+
+ROBUSTNESS = "robustness"
+
+
+@dataclasses.dataclass(frozen=True)
+class Step:
+    """A command (`arguments` of the program) that is done when `produces` is there.
+
+    `blocked` says why it cannot be run; `after` are the steps that it needs.
+    """
+
+    arguments: tuple[str, ...]
+    produces: Path
+    blocked: str = ""
+    after: tuple["Step", ...] = ()
+
+    def done(self) -> bool:
+        """Returns whether the step's summary is there."""
+        return self.produces.exists()
+
+    @property
+    def told(self) -> str:
+        """The command, to be pasted into a shell."""
+        verb, *rest = (
+            self.arguments if not self.arguments[0].startswith("-") else ("", *self.arguments)
+        )
+        return summary.command_line(verb, rest)
+
+
+def plan(table: Table, workdir: Path, data_dir: str | os.PathLike) -> list[Step]:
+    """Returns the steps of a table in the order to run them, each once."""
+    steps: dict[Path, Step] = {}
+    for row in table.rows:
+        run = run_folder(workdir, row.training)
+        if run not in steps:
+            steps[run] = _training(row.training, run, data_dir)
+        for cell in row.cells:
+            where = summary_folder(workdir, row, cell)
+            if where != run and where not in steps:
+                steps[where] = _evaluation(cell, run, where, data_dir, steps[run])
+    return list(steps.values())
+
+
+def run_folder(workdir: Path, training: Training) -> Path:
+    """Returns the workdir of a training below that of the tables: shared by all of them."""
+    return Path(workdir) / "runs" / training.name
+
+
+def summary_folder(workdir: Path, row: Row, cell: Cell) -> Path:
+    """Returns the folder whose summary.json holds a cell's number."""
+    run = run_folder(workdir, row.training)
+    if cell.corrupt:
+        return run / "evaluations" / ROBUSTNESS
+    if cell.data == row.training.data and cell.split == "test":
+        return run
+    return run / "evaluations" / f"{cell.data.replace('/', '.')}.{cell.split}"
+
+
+def describe(table: Table, steps: Iterable[Step]) -> list[str]:
+    """Returns what a dry run tells: every step with its state, then what is missing."""
+    steps = list(steps)
+    lines = [f"{table.title}: {len(table.rows)} rows, {len(steps)} steps"]
+    for step in steps:
+        state = "done" if step.done() else "blocked" if _why(step) else "to run"
+        lines.append(f"{state:8} {step.told}")
+    return [*lines, *missing(steps)]
+
+
+def missing(steps: Iterable[Step]) -> list[str]:
+    """Returns why steps cannot be run and what to do, each reason once."""
+    why = (_why(step) for step in steps if not step.done())
+    return [f"missing: {reason}" for reason in dict.fromkeys(why) if reason]
+
+
+def _why(step: Step) -> str:
+    return next((b.blocked for b in (step, *step.after) if not b.done() and b.blocked), "")
+
+
+def _training(training: Training, run: Path, data_dir: str | os.PathLike) -> Step:
+    arguments = (f"--config={training.config}", *training.overrides, f"--workdir={run}")
+    blocked = _unfit(training) or _absent(training.data, data_dir, made_when_trained=True)
+    return Step((*arguments, f"--data_dir={data_dir}"), run / summary.NAME, blocked)
+
+
+def _evaluation(
+    cell: Cell, run: Path, where: Path, data_dir: str | os.PathLike, trained: Step
+) -> Step:
+    split = cell.split.partition("@")[0]
+    words = ["evaluate", f"--checkpoint={run}", f"--data={cell.data}:{split}", f"--out={where}"]
+    words += [f"--corrupt={cell.corrupt}"] if cell.corrupt else []
+    home = trained.blocked if cell.corrupt else ""
+    blocked = home or _absent(cell.data, data_dir)
+    return Step((*words, f"--data_dir={data_dir}"), where / summary.NAME, blocked, (trained,))
+
+
+def _unfit(training: Training) -> str:
+    """Why this version cannot make the detector."""
+    try:
+        overrides, _ = split_overrides(list(training.overrides))
+        registry.entry(config_file.load(training.config, overrides).model.backbone)
+    except UsageError as error:
+        return f"{training.config}: {error}"
+    return ""
+
+
+def _absent(full_name: str, data_dir: str | os.PathLike, made_when_trained: bool = False) -> str:
+    """Why a data set cannot be used, and how to get it."""
+    name, _, config = full_name.partition("/")
+    if any((Path(data_dir) / name / config).glob("[0-9]*.[0-9]*.[0-9]*/features.json")):
+        return ""
+    try:
+        source = " --source=DIR" if loading.builder_class(name).NEEDS_SOURCE else ""
+    except UsageError as error:
+        return str(error)
+    if not source and made_when_trained:
+        return ""
+    told = f"; datasets/{name}/README.md says how to get it" if source else ""
+    return (
+        f"{full_name} is not under --data_dir={data_dir}{told}; then run "
+        f"python -m iid_jax.main prepare --dataset={full_name}{source} --data_dir={data_dir}"
+    )

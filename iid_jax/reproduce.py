@@ -1,0 +1,83 @@
+"""`reproduce`: a table of the paper, or of the claim itself, from one command; resumable."""
+
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+
+from iid_jax.errors import UsageError
+from iid_jax.flags import Parser
+
+FAILED, BAD_DATA, INTERRUPTED = 3, 4, (130, 143)
+
+
+def main(argv: list[str]) -> int:
+    """Trains and evaluates what is missing and prints the table.
+
+    Returns 3 where steps failed or could not be run, 4 where none of them could.
+    """
+    flags = _parser().parse(argv)
+    if flags.overrides:
+        name = next(iter(flags.overrides))
+        raise UsageError(f"--config.{name}: a protocol's configuration is fixed; leave it out")
+
+    from iid_jax.evaluation import chain, outcome, protocols
+
+    table = protocols.table(flags.table, flags.form, flags.data)
+    if table.made_by:
+        raise UsageError(
+            f"--table={table.name} is made by `{table.made_by}` from trained detectors; see "
+            f"python -m iid_jax.main {table.made_by} --help"
+        )
+    workdir = Path(flags.workdir)
+    steps = chain.plan(table, workdir, flags.data_dir)
+    if flags.dry_run:
+        print(*chain.describe(table, steps), sep="\n")
+        print(*outcome.markdown(table, workdir), sep="\n")
+        return 0
+    failed = _run(steps, flags)
+    if failed is None:
+        return INTERRUPTED[1]
+    lines = outcome.write(table, workdir)
+    print(*chain.missing(steps), *lines, f"{workdir / table.name}.md", sep="\n")
+    return (FAILED if any(step.done() for step in steps) else BAD_DATA) if failed else 0
+
+
+def _parser() -> Parser:
+    from iid_jax.evaluation import protocols
+
+    names = ", ".join(protocols.names())
+    parser = Parser("reproduce", "Make a table: train what is missing, evaluate, print.")
+    parser.add_argument("--table", required=True, help=f"one of {names}")
+    parser.add_argument("--workdir", default="runs/reproduce", help="where its runs are kept")
+    parser.add_argument("--form", default="full", help="of practice: full, or quick (90 minutes)")
+    parser.add_argument(
+        "--data", default="practice_faces", help="of practice: practice_faces or photo_swaps"
+    )
+    parser.add_argument("--dry_run", action="store_true", help="tell the steps and run none")
+    parser.add_data_dir()
+    parser.add_quiet()
+    return parser
+
+
+def _run(steps, flags: argparse.Namespace) -> int | None:
+    """Runs the steps that are not done; how many failed or are blocked, None if stopped."""
+    failed = 0
+    for number, step in enumerate(steps, 1):
+        if step.done():
+            continue
+        blocked = step.blocked or any(not before.done() for before in step.after)
+        if blocked:
+            failed += 1
+            continue
+        quiet = ["--quiet"] if flags.quiet else []
+        print(f"[{number}/{len(steps)}] {step.told}", flush=True)
+        command = [sys.executable, "-m", "iid_jax.main", *step.arguments, *quiet]
+        code = subprocess.run(command, check=False).returncode
+        if code in INTERRUPTED or code < 0:
+            print("stopped; the same command goes on from here", file=sys.stderr)
+            return None
+        if code not in (0, FAILED) or not step.done():
+            print(f"step {number} ended with {code}; going on with the others", file=sys.stderr)
+            failed += 1
+    return failed

@@ -1,0 +1,265 @@
+"""The verb `reproduce`: plans, what is missing, resuming, and tables read from summaries."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from iid_jax import main, reproduce
+from iid_jax.evaluation import chain, outcome, protocols
+from iid_jax.evaluation.protocols import Cell, Row, Table, Training
+from iid_jax.evaluation.table import COLUMNS
+
+HOME = "practice_faces/default"
+
+
+def run(*argv):
+    return main.main(["reproduce", *(str(word) for word in argv)])
+
+
+def summary(folder, rows, steps=10):
+    """Writes a summary whose results are (method, metric, value, data, split) rows."""
+    keys = ("method", "metric", "value", "data", "split")
+    results = [
+        {**dict(zip(keys, row, strict=True)), "lo": None, "hi": None, "n_videos": 4, "reason": ""}
+        for row in rows
+    ]
+    folder.mkdir(parents=True, exist_ok=True)
+    made = {"results": results, "train": {"steps": steps}}
+    (folder / "summary.json").write_text(json.dumps(made), encoding="utf-8")
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """A table of two arms on practice_faces."""
+
+    def row(arm, seed):
+        config = f"configs/quickstart.py:method={arm},seed={seed}"
+        training = Training(f"small/{arm}-{seed}", config, HOME)
+        cells = (
+            Cell("seen", HOME, method="seen"),
+            Cell("unseen", HOME, method="hard"),
+            Cell("other", "photo_swaps/default"),
+        )
+        published = {"seen": 0.9} if arm == "iid" else {}
+        return Row(arm, training, cells, published, "a book", "" if arm == "binary" else "binary")
+
+    rows = tuple(row(arm, seed) for arm in ("binary", "iid") for seed in range(2))
+    table = Table("small", "A small table", rows)
+    monkeypatch.setitem(protocols._TABLES, "small", lambda form, data: table)
+    return table
+
+
+def test_every_table_is_declared_and_its_configurations_are_known():
+    for name in protocols.names():
+        for form in protocols.FORMS:
+            table = protocols.table(name, form)
+            assert bool(table.rows) != bool(table.made_by)
+            runs = [row.training for row in table.rows]
+            assert len({training.name for training in runs}) == len(runs)
+
+
+def test_compression_is_in_every_label_of_the_published_data_set():
+    for name in ("sota", "cross_method", "robustness", "sbi"):
+        table = protocols.table(name)
+        assert "c23" in table.title
+        assert all("c23" in row.training.data for row in table.rows)
+
+
+def test_published_numbers_are_the_authors_and_nothing_else_is_filled_in():
+    tables = [protocols.table(name) for name in protocols.names()]
+    found = {r.label: list(r.published.values()) for t in tables for r in t.rows if r.published}
+    assert found == {
+        "Ours, resnet34": [0.9970, 0.9115, 0.7149],
+        "Ours, efficientnet_b3": [0.9978, 0.9308, 0.7334],
+        "Ours, efficientnet_b4": [0.9979, 0.9388, 0.7385],
+    }
+
+
+def test_practice_has_all_arms_pairings_gaps_donors_and_seeds():
+    rows = protocols.table("practice").rows
+    told = " ".join(row.label for row in rows)
+    for word in (
+        "binary",
+        "adm",
+        "mfs",
+        "iid",
+        "paired",
+        "independent",
+        "gap-donor",
+        "gap-target",
+        "donors-10",
+        "donors-20",
+        "donors-50",
+        "without-poisson swap",
+        "from-identity",
+    ):
+        assert word in told, word
+    assert {row.training.name.rpartition("-")[2] for row in rows} == {"0", "1", "2"}
+    assert {row.training.data for row in rows} >= {HOME, "practice_faces/donor_p80_d10"}
+    quick = protocols.table("practice", "quick").rows
+    assert 8 <= len(quick) <= 15
+
+
+def test_arms_differ_in_the_method_and_the_steps_to_their_plateau_alone():
+    rows = [r for r in protocols.table("practice").rows if r.training.name.endswith("-0")]
+    by_arm = {}
+    for row in rows:
+        setting, _, arm = row.label.rpartition(": ")
+        config = row.training.config.replace(f"method={arm}", "").split(",")
+        rest = [word for word in config if not word.startswith("steps=")]
+        by_arm.setdefault(setting, []).append((rest, row.training.overrides[0]))
+    assert all(len(arms) == 4 and arms[0] == other for arms in by_arm.values() for other in arms)
+
+
+def test_dry_run_tells_the_commands_and_how_to_get_what_is_missing(tmp_path, capsys):
+    assert run("--table=sota", f"--data_dir={tmp_path}", "--dry_run") == 0
+    told = capsys.readouterr().out
+    assert "blocked  python -m iid_jax.main --config=configs/paper.py:" in told
+    assert "prepare --dataset=faceforensics/c23 --source=DIR" in told
+    assert "datasets/celeb_df/README.md says how to get it" in told
+    assert "| Ours, resnet34, *published* |" in told and "0.9115" in told
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_practice_needs_only_the_other_data_set_to_be_prepared(tmp_path, capsys):
+    arguments = (f"--workdir={tmp_path}", f"--data_dir={tmp_path}", "--dry_run", "--form=quick")
+    assert run("--table=practice", *arguments) == 0
+    told = capsys.readouterr().out
+    assert "to run   python -m iid_jax.main --config=configs/quickstart.py:method=binary" in told
+    assert "missing: photo_swaps/default is not under" in told
+
+
+def test_network_that_this_version_cannot_start_from_is_told(tmp_path):
+    training = Training("x", "configs/quickstart.py", HOME, ("--config.model.nothing=1",))
+    table = Table("x", "x", (Row("x", training, (Cell("a", HOME),)),))
+    (step,) = chain.plan(table, tmp_path, tmp_path)
+    assert "config.model.nothing" in step.blocked
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--table=stoa"], "did you mean 'sota'"),
+        (["--table=practice", "--form=fast"], "allowed: full, quick"),
+        (["--table=probe"], "made by `analyze`"),
+        (["--table=sota", "--config.seed=1"], "--config.seed"),
+        ([], "--table"),
+    ],
+)
+def test_wrong_usage_ends_with_2(flags, message, capsys):
+    assert run(*flags) == 2
+    assert message in capsys.readouterr().err
+
+
+def runner(calls, code=0, stop_at=None):
+    """Stands in for subprocess.run: notes the command and writes its summary."""
+
+    def call(command, check):
+        calls.append(command[3:])
+        if stop_at is not None and len(calls) == stop_at:
+            return SimpleNamespace(returncode=143)
+        words = dict(w.split("=", 1) for w in command if w.startswith("--") and "=" in w)
+        folder = words.get("--out") or words["--workdir"]
+        if code == 0:
+            rows = [(m, "video_auc", v, HOME, "test") for m, v in (("easy", 0.9), ("hard", 0.6))]
+            summary(Path(folder), rows)
+        return SimpleNamespace(returncode=code)
+
+    return call
+
+
+def test_run_stopped_goes_on_where_it_was_and_ends_with_3_for_missing_data(
+    small, tmp_path, monkeypatch, capsys
+):
+    arguments = ("--table=small", f"--workdir={tmp_path / 'w'}", f"--data_dir={tmp_path}")
+    calls = []
+    monkeypatch.setattr(reproduce.subprocess, "run", runner(calls, stop_at=3))
+    assert run(*arguments) == 143
+    monkeypatch.setattr(reproduce.subprocess, "run", runner(calls))
+    assert run(*arguments) == 3
+    # Four trainings, one of them twice; photo_swaps is not prepared.
+    assert len(calls) == 5 and calls[2] == calls[3]
+    told = capsys.readouterr().out
+    assert "missing: photo_swaps/default" in told
+    assert "| iid | 2 of 2 | 10 | 0.900 ± 0.000 | 0.600 ± 0.000 | - |" in told
+    assert "| iid, *published* |  |  | 0.9000 |  |  |" in told
+    stored = json.loads((tmp_path / "w" / "small.json").read_text(encoding="utf-8"))
+    assert stored["rows"][0]["cells"]["unseen"]["value"] == 0.6
+    assert (tmp_path / "w" / "small.md").exists()
+
+
+def test_steps_that_fail_are_told_and_the_others_go_on(small, tmp_path, monkeypatch, capsys):
+    calls = []
+    monkeypatch.setattr(reproduce.subprocess, "run", runner(calls, code=4))
+    arguments = ("--table=small", f"--workdir={tmp_path / 'w'}", f"--data_dir={tmp_path}")
+    (tmp_path / "w").mkdir()
+    assert run(*arguments) == 4
+    assert len(calls) == 4
+    assert "ended with 4; going on" in capsys.readouterr().err
+
+
+def scores(folder, fakes):
+    """Writes test scores of 40 videos, half of them fakes of `hard` whose scores are `fakes`."""
+    lines = [",".join(COLUMNS)]
+    for number in range(20):
+        level = 0.02 * number
+        for method, label, score in (("original", 0, 0.3 + level), ("hard", 1, fakes + level)):
+            video = f"{method}/v{number}"
+            start = f"{HOME}:{video}#0#0,{HOME},test,{video},0,0,{method},p{number},,{label}"
+            lines.append(f"{start},{score},0,ok")
+    folder.mkdir(parents=True)
+    text = "\n".join(lines) + "\n"
+    (folder / "practice_faces.default.test.csv").write_text(text, encoding="utf-8")
+
+
+def test_arms_are_set_beside_their_baseline_of_the_same_seed(small, tmp_path):
+    for row in small.rows:
+        folder = chain.run_folder(tmp_path, row.training)
+        summary(folder, [("hard", "video_auc", 0.5, HOME, "test")])
+        scores(folder / "scores", 0.35 if row.label == "binary" else 0.60)
+    told = "\n".join(outcome.markdown(small, tmp_path))
+    # Of 400 pairs 247 are in order for the one, 385 and five ties for the other.
+    assert "iid against binary, hard: +0.351" in told
+    assert "over 2 seed(s): inconclusive" in told
+
+
+def test_half_width_holds_the_spread_of_seeds():
+    assert outcome._judged([(0.1, 0.01), (0.1, 0.01)]) == "+0.100 ± 0.010 over 2 seed(s): told"
+    assert "no effect seen" in outcome._judged([(0.005, 0.01)])
+    assert "inconclusive" in outcome._judged([(0.1, 0.01), (0.0, 0.01)])
+
+
+def test_steps_are_told_with_the_best_look_and_whether_it_still_rose(small, tmp_path):
+    folder = chain.run_folder(tmp_path, small.rows[0].training)
+    summary(folder, [], steps=30)
+    looks = [(10, 0.7), (20, 0.8), (30, 0.82)]
+    lines = [json.dumps({"step": s, "val_video_auc": v}) for s, v in looks]
+    (folder / "metrics.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    assert outcome._plateau(small.rows[0], tmp_path) == "30 (30, still rising)"
+    lines[2] = json.dumps({"step": 30, "val_video_auc": 0.79})
+    (folder / "metrics.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    assert outcome._plateau(small.rows[0], tmp_path) == "30 (20)"
+
+
+@pytest.mark.long
+def test_a_table_is_made_from_nothing_with_tiny_steps(tmp_path, practice_dir, monkeypatch, capsys):
+    row = protocols.table("practice", "quick").rows[0]
+    config = row.training.config.replace("steps=900", "steps=2")
+    overrides = ("--config.train.batch_size=8", "--config.eval.bootstrap=10")
+    training = Training("tiny/binary-0", config, HOME, overrides)
+    cells = tuple(cell for cell in row.cells if "photo_swaps" not in cell.data)
+    table = Table("tiny", "tiny", (Row("binary", training, cells),))
+    monkeypatch.setitem(protocols._TABLES, "tiny", lambda form, data: table)
+    assert run("--table=tiny", f"--workdir={tmp_path}", f"--data_dir={practice_dir}") == 0
+    assert "| binary | 1 of 1 | 2 (2" in capsys.readouterr().out
+    assert (tmp_path / "tiny.md").exists()
+
+
+def test_help_names_every_table():
+    command = [sys.executable, "-m", "iid_jax.main", "reproduce", "--help"]
+    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert all(name in told for name in protocols.names())
