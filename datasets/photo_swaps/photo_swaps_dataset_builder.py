@@ -1,14 +1,15 @@
 """photo_swaps: fakes between the people of any folder of photographs, `<person>/*.jpg`."""
 
+import dataclasses
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
 
-from iid_jax.data import album, made, photographs
+from iid_jax.data import album, base, decoders, made, photographs
 from iid_jax.data.photographs import Photograph
 from iid_jax.data.prepared import Problem
 from iid_jax.faces.landmarks import DlibLandmarker
@@ -18,8 +19,17 @@ PER_PERSON = 20
 # Of the photographs of a person in training, the share that only the split `probe` shows.
 PROBE_SHARE = 0.25
 
+AUTOENCODER, SUFFIX = decoders.METHOD, f"_{decoders.METHOD}"
+
 # (person, clip) -> {number of the file in the person's folder: its photograph}
 Clips = dict[tuple[str, str], dict[int, Photograph]]
+
+
+@dataclasses.dataclass(eq=False, kw_only=True)
+class Config(base.PeopleConfig):
+    """Who appears where, and whether faces painted by an autoencoder are among the fakes."""
+
+    autoencoder: bool = False
 
 
 class Builder(made.MadeDatasetBuilder):
@@ -32,6 +42,28 @@ class Builder(made.MadeDatasetBuilder):
     # What finds the faces; pickled for the processes that examine.
     LANDMARKER = DlibLandmarker
 
+    def __init__(self, **options: Any):
+        self._autoencoders: dict[str, Any] = {}
+        super().__init__(**options)
+
+    @staticmethod
+    def named_config(name: str) -> Config:
+        """Returns the configuration called `name`: as of made sets, or with `_autoencoder`."""
+        known = base.people_config(name.removesuffix(SUFFIX))
+        values = known.identity_gap, known.train_people, known.train_donors
+        people = dict(zip(("identity_gap", "train_people", "train_donors"), values, strict=True))
+        return Config(name=name, autoencoder=name.endswith(SUFFIX), **people)
+
+    def methods(self) -> tuple[str, ...]:
+        """Returns the manipulations; the autoencoder's comes last and leaves the others alone."""
+        return (*super().methods(), *([AUTOENCODER] if self.builder_config.autoencoder else []))
+
+    def pool(self, method: str, split: str, donors: Sequence[str]) -> Sequence[str]:
+        """Returns who can be a donor; of the autoencoder those with the most photographs."""
+        if method != AUTOENCODER:
+            return donors
+        return decoders.most_seen({name: len(self._people[name]) for name in donors})
+
     def plan(self) -> dict[str, list[made.Task]]:
         """Examines the photographs, casts the people and divides the pictures of each."""
         self._people = self._examine()
@@ -40,7 +72,24 @@ class Builder(made.MadeDatasetBuilder):
         self._clips: Clips = {}
         for person in self._people:
             self._divide(person, person in training)
+        if self.builder_config.autoencoder:
+            self._autoencoders = decoders.train(self, plan, self.quiet)
         return plan
+
+    def manipulate(
+        self,
+        method: str,
+        task: made.Task,
+        shot: made.Shot,
+        donor: str,
+        source: made.Shot,
+        rng: np.random.Generator,
+    ) -> made.Manipulated:
+        """Returns the target with the donor's face, by warps or by the split's autoencoder."""
+        if method != AUTOENCODER:
+            return super().manipulate(method, task, shot, donor, source, rng)
+        target = self.image(task.person, made.VIDEO, shot)
+        return self._autoencoders[task.split].swap(target, shot.landmarks, donor, rng)
 
     def names(self) -> list[str]:
         """Returns the people with a photograph that can be used."""
@@ -58,12 +107,12 @@ class Builder(made.MadeDatasetBuilder):
         return self._read(person, clip, shot.frame)
 
     def state(self) -> Any:
-        """Returns the people's photographs by clip."""
-        return self._clips
+        """Returns the people's photographs by clip, and the splits' autoencoders."""
+        return self._clips, self._autoencoders
 
     def adopt(self, state: Any) -> None:
-        """Takes over the people's photographs by clip."""
-        self._clips = state
+        """Takes over what `state` returned."""
+        self._clips, self._autoencoders = state
 
     def landmarker(self) -> str:
         """Returns the fingerprint of what found the landmarks."""

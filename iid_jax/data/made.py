@@ -76,6 +76,36 @@ class MadeDatasetBuilder(FaceDatasetBuilder):
         text = "/".join((str(self.settings.seed), self.name, *words))
         return np.random.default_rng(int.from_bytes(hashlib.sha256(text.encode()).digest()[:8]))
 
+    def methods(self) -> tuple[str, ...]:
+        """Returns the names of the manipulations that are made, in a stable order."""
+        return tuple(MANIPULATIONS)
+
+    def pool(self, method: str, split: str, donors: Sequence[str]) -> Sequence[str]:
+        """Returns those of a split's donors who can be the donors of a manipulation."""
+        return donors
+
+    def manipulate(
+        self,
+        method: str,
+        task: Task,
+        shot: Shot,
+        donor: str,
+        source: Shot,
+        rng: np.random.Generator,
+    ) -> Manipulated:
+        """Returns the shot of the task's person with the face of the donor's `source`.
+
+        Raises:
+          DataError: the poses are too far apart, or the result cannot be told from the target.
+        """
+        apart = pose_distance(shot, source)
+        if apart > self.FARTHEST_POSE:
+            raise DataError(
+                f"the donor's pose is {apart:.3f} face sizes away, allowed: {self.FARTHEST_POSE}"
+            )
+        target, face = self.image(task.person, VIDEO, shot), self.image(donor, VIDEO, source)
+        return MANIPULATIONS[method](target, shot.landmarks, face, source.landmarks, rng)
+
     def plan(self) -> dict[str, list[Task]]:
         """Returns one task per person and split.
 
@@ -106,16 +136,18 @@ class MadeDatasetBuilder(FaceDatasetBuilder):
         if task.genuine:
             shots = self.shots(task.person, clip)
             made.records.extend(self._genuine(task, clip, shot) for shot in shots)
-        for method, candidates in zip(MANIPULATIONS, task.candidates, strict=False):
+        for method, candidates in zip(self.methods(), task.candidates, strict=False):
             self._video(task, method, candidates, made)
         return made
 
     def _fakes(self, split: str, person: str, donors: Sequence[str], genuine: bool) -> Task:
-        others = [name for name in donors if name != person]
-        rng = self.rng("donors", split, person)
-        count = min(self.CANDIDATES, len(others))
-        drawn = [rng.choice(len(others), count, replace=False) for _ in MANIPULATIONS]
-        return Task(split, person, genuine, tuple(tuple(others[i] for i in d) for d in drawn))
+        rng, candidates = self.rng("donors", split, person), []
+        for method in self.methods():
+            others = [name for name in self.pool(method, split, donors) if name != person]
+            count = min(self.CANDIDATES, len(others))
+            drawn = rng.choice(len(others), count, replace=False)
+            candidates.append(tuple(others[i] for i in drawn))
+        return Task(split, person, genuine, tuple(candidates))
 
     def _genuine(self, task: Task, clip: str, shot: Shot) -> schema.Record:
         return self._record(
@@ -139,7 +171,8 @@ class MadeDatasetBuilder(FaceDatasetBuilder):
         video_id = f"{method}/{task.person}_{donor}"
         for shot in shots:
             try:
-                fake = self._fake(task.person, method, shot, donor, clips[donor], rng)
+                source = likest_shot(shot, clips[donor])
+                fake = self.manipulate(method, task, shot, donor, source, rng)
             except DataError as error:
                 item = f"{video_id}#{shot.frame}"
                 made.problems.append((item, "not_manipulated", str(error)))
@@ -157,24 +190,6 @@ class MadeDatasetBuilder(FaceDatasetBuilder):
                 pristine_id=f"{schema.ORIGINAL}/{task.person}_{VIDEO}",
             )
             made.records.append(record)
-
-    def _fake(
-        self,
-        person: str,
-        method: str,
-        shot: Shot,
-        donor: str,
-        clip: Sequence[Shot],
-        rng: np.random.Generator,
-    ) -> Manipulated:
-        source = likest_shot(shot, clip)
-        apart = pose_distance(shot, source)
-        if apart > self.FARTHEST_POSE:
-            raise DataError(
-                f"the donor's pose is {apart:.3f} face sizes away, allowed: {self.FARTHEST_POSE}"
-            )
-        target, face = self.image(person, VIDEO, shot), self.image(donor, VIDEO, source)
-        return MANIPULATIONS[method](target, shot.landmarks, face, source.landmarks, rng)
 
     def _record(
         self, shot: Shot, picture: np.ndarray, mask: np.ndarray | None = None, **columns: Any

@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from iid_jax.data import builder, made, photographs, prepared, schema
+from iid_jax.data import builder, decoders, made, photographs, prepared, schema
+from iid_jax.errors import UsageError
 from iid_jax.evaluation import shortcuts
 from iid_jax.faces import media
+from iid_jax.forgery import autoencoder
 from iid_jax.forgery.manipulations import MANIPULATIONS
 
 LIMIT = 0.60
@@ -173,6 +175,37 @@ def test_more_photographs_than_a_person_needs_are_noted(photo_tree, tmp_path, mo
     assert catalog.manifest["left_out"]["surplus"] == 14
     used = shown(catalog, catalog.select(label=schema.REAL))
     assert len(used) == 14 * 3
+
+
+def test_the_autoencoders_fakes_join_the_others_where_asked_for(
+    photo_tree, folder, catalog, tmp_path
+):
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in {"STEPS": 2, "DONOR_STEPS": 1}.items():
+            patch.setattr(decoders, name, value)
+        patch.setattr(autoencoder, "BATCH", 2)
+        made = make("photo_swaps/default_autoencoder", photo_tree, folder, tmp_path)
+    new = made.select(methods=("autoencoder",), label=schema.FAKE)
+    assert set(made.columns["sha256"].tolist()) > set(catalog.columns["sha256"].tolist())
+    assert len(made) - len(catalog) == len(new) > 20
+    for split in ("train", "val", "test"):
+        rows = made.select(split, methods=("autoencoder",), label=schema.FAKE)
+        donors = set(made.columns["source_identity"][rows].tolist())
+        assert 1 <= len(donors) <= decoders.DONORS and donors <= made.people(split)
+        assert (made.columns["identity"][rows] != made.columns["source_identity"][rows]).all()
+    for fake, genuine in zip(new, made.pristine_of(new), strict=True):
+        forged, original = made.read(fake), made.read(genuine)
+        same = shortcuts.outside(forged.mask_pixels())
+        np.testing.assert_array_equal(forged.pixels()[same], original.pixels()[same])
+
+
+def test_people_and_autoencoder_are_named_together():
+    config = builder.builder_class("photo_swaps").named_config("donor_p80_d10_autoencoder")
+    assert config.name == "donor_p80_d10_autoencoder" and config.autoencoder
+    assert (config.identity_gap, config.train_people, config.train_donors) == ("donor", 80, 10)
+    assert not builder.builder_class("photo_swaps").named_config("default").autoencoder
+    with pytest.raises(UsageError, match="unknown configuration"):
+        builder.builder_class("photo_swaps").named_config("autoencoder")
 
 
 def test_poses_too_far_apart_make_no_fake_and_are_counted(photo_tree, tmp_path):
