@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from iid_jax import checkpoint
+from iid_jax import checkpoint, inference_checkpoint
 from iid_jax.errors import UsageError
 from iid_jax.evaluation import summary
 from iid_jax.evaluation.localisation import THRESHOLD, counts_as_box
@@ -213,7 +213,10 @@ def check_fps(fps: float) -> float:
 
 
 def _threshold_of_run(path: Path, config: Any) -> float | None:
-    """The threshold of boxes in the summary of the run that the checkpoint is from."""
+    """The threshold of boxes in an export, or in the summary of the run of the checkpoint."""
+    exported = inference_checkpoint.read(path)
+    if exported is not None:
+        return inference_checkpoint.read_value(exported, "box_threshold")
     made = summary.read(summary.run_folder(path))
     if made is None or made.get("config_sha256") != summary.config_sha256(config):
         return None
