@@ -19,7 +19,7 @@ def main(argv: list[str]) -> int:
     _check_folder(out)
     if flags.checkpoint:
         return _first_look(flags, argv, out)
-    return _montage(flags, out)
+    return _gallery(flags, out) if flags.gallery else _montage(flags, out)
 
 
 def _parser() -> Parser:
@@ -39,6 +39,11 @@ def _parser() -> Parser:
     parser.add_argument("--out", required=True, help="picture to write, .png")
     parser.add_argument("--count", type=int, default=24, help="pictures or samples to draw")
     parser.add_argument("--seed", type=int, default=None, help="in place of the config's seed")
+    parser.add_argument(
+        "--gallery",
+        action="store_true",
+        help="with --config: every generator of fakes and every augmentation, before and after",
+    )
     parser.add_data_dir()
     parser.add_quiet()
     return parser
@@ -47,6 +52,8 @@ def _parser() -> Parser:
 def _check(flags: argparse.Namespace) -> None:
     if bool(flags.config) == bool(flags.checkpoint):
         raise UsageError("show needs either --config or --checkpoint; see show --help")
+    if flags.gallery and not flags.config:
+        raise UsageError("--gallery goes with --config; see show --help")
     if flags.count < 1:
         raise UsageError(f"--count={flags.count}: must be at least 1")
     if flags.seed is not None and flags.seed < 0:
@@ -99,6 +106,26 @@ def _montage(flags: argparse.Namespace, out: Path) -> int:
     chosen = [maker.sample(draws[2 * i]) for i in range(flags.count)]
     out.write_bytes(plots.png(plots.montage(chosen, maker, config.loss), dpi=100))
     print(f"{flags.out}: {flags.count} training samples of {name}")
+    return 0
+
+
+def _gallery(flags: argparse.Namespace, out: Path) -> int:
+    config = config_file.load(flags.config, flags.overrides)
+
+    from iid_jax import plots
+    from iid_jax.data import builder, gallery, people
+    from iid_jax.models import detector
+    from iid_jax.plots.gallery import Entry
+    from iid_jax.plots.gallery import gallery as draw
+
+    name = people.data_name(config.data)
+    catalog = builder.ensure(name, flags.data_dir, quiet=flags.quiet)
+    _, spec, _ = detector.build_detector(config.model)
+    seed = config.seed if flags.seed is None else flags.seed
+    shown = gallery.entries(catalog, spec, detector.feature_side(config.model), seed)
+    drawn = [Entry(*entry) for entry in shown]
+    out.write_bytes(plots.png(draw(drawn), dpi=100))
+    print(f"{out}: {len(drawn)} ways to make and change a picture, on {name}")
     return 0
 
 
