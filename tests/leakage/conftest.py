@@ -1,0 +1,164 @@
+"""People who differ in colour only, and detectors whose answers can be worked out by hand."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import flax.linen as nn
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from iid_jax.config import Config
+from iid_jax.data import schema
+from iid_jax.data.catalog import Catalog
+from iid_jax.errors import DataError
+from iid_jax.leakage.network import Network
+from iid_jax.models import InputSpec
+from iid_jax.models.detector import Outputs
+
+SIDE, CANVAS = 160, 56
+RED = {"p0": 250, "p1": 240, "p2": 60, "p3": 50}  # training people; p0 and p1 are the donors
+
+
+def _face():
+    """A plain face of 68 points, 60 pixels wide, in the middle of the frame."""
+
+    def arc(x, y, wide, high, start, end, count):
+        turn = np.linspace(start, end, count) * np.pi
+        return np.stack([x + wide * np.cos(turn), y + high * np.sin(turn)], 1)
+
+    parts = [
+        arc(0, 0, 1, 0.9, 1, 0, 17),  # jaw
+        arc(-0.45, -0.4, 0.25, 0.1, 1, 2, 5),  # brows
+        arc(0.45, -0.4, 0.25, 0.1, 1, 2, 5),
+        np.stack([np.zeros(4), np.linspace(-0.25, 0.15, 4)], 1),  # nose
+        arc(0, 0.2, 0.15, 0.05, 1, 0, 5),
+        arc(-0.4, -0.25, 0.15, 0.06, 1, 2.7, 6),  # eyes
+        arc(0.4, -0.25, 0.15, 0.06, 1, 2.7, 6),
+        arc(0, 0.5, 0.3, 0.12, 1, 2.8, 12),  # mouth
+        arc(0, 0.5, 0.2, 0.08, 1, 2.8, 8),
+    ]
+    return (np.concatenate(parts) * 30 + SIDE / 2).astype(np.float32)
+
+
+FACE = _face()
+
+
+class MemoryCatalog(Catalog):
+    """A catalog of records that were never written; `broken` rows cannot be read."""
+
+    def __init__(self, records, name="colours/default", broken=()):
+        self._records = sorted(records, key=lambda record: schema.SPLITS.index(record.split))
+        self.name, self.directory, self.broken = name, Path(name) / "1.0.0", set(broken)
+        self.columns = {
+            column: np.array([getattr(record, column) for record in self._records])
+            for column in schema.COLUMNS
+        }
+        self._row_of = {key: row for row, key in enumerate(self._keys()) if key[3] == schema.REAL}
+
+    def read(self, row):
+        if row in self.broken:
+            raise DataError(f"record {row} cannot be read")
+        return self._records[row]
+
+
+class Mean(nn.Module):
+    """The mean colour of 7 x 7 cells: a feature map that is a layer's output."""
+
+    def __call__(self, images):
+        side = images.shape[1] // 7
+        return images.reshape(len(images), 7, side, 7, side, 3).mean((2, 4))
+
+
+class Colours(nn.Module):
+    """The log-odds of fake are `gain` times the mean red of the cells that `cells` weighs."""
+
+    gain: float = 1.0
+    cells: tuple[int, ...] = tuple(range(49))
+
+    @nn.compact
+    def __call__(self, images):
+        level = self.param("level", nn.initializers.constant(0.0), ())
+        cells = Mean(name="mean")(images)
+        red = cells[..., 0].reshape(len(images), 49)
+        logit = self.gain * red[:, jnp.array(self.cells)].mean(1) - level
+        colour = cells.mean((1, 2))
+        features = {"map": cells, "global": colour, "double": 2 * cells}
+        return Outputs(jnp.stack([-logit / 4, 3 * logit / 4], -1), None, None, features)
+
+
+def colours(name="colours", **options):
+    """Returns a Network of Colours."""
+    module = Colours(**options)
+    loaded = SimpleNamespace(
+        module=module,
+        variables={"params": {"level": np.float32(0.25)}},
+        input_spec=InputSpec(CANVAS),
+        anchors=None,
+        config=Config(),
+        step=0,
+    )
+    return Network(name, loaded, batch_size=16)
+
+
+def record(person, colour, split, clip, frame=0, method="original", donor=""):
+    """A frame of one colour (r, g, b) with a face in its middle."""
+    picture = np.full((SIDE, SIDE, 3), colour, np.uint8)
+    return schema.make_record(
+        picture,
+        FACE,
+        np.ones((SIDE, SIDE), np.float32) if donor else None,
+        label=int(bool(donor)),
+        method=method,
+        split=split,
+        video_id=f"{method}/{person}_{clip}",
+        frame=frame,
+        identity=person,
+        source_identity=donor,
+        pristine_id=f"original/{person}_{clip}" if donor else "",
+    )
+
+
+@pytest.fixture(scope="session")
+def records():
+    """4 training people, half of them donors, with pictures of the probe split; 6 new people."""
+    made = []
+    for person, red in RED.items():
+        made.append(record(person, (red, 90, 90), "probe", "album"))
+        if person not in ("p0", "p1"):
+            made.append(record(person, (red, 90, 90), "train", "clip"))
+    for donor, target in (("p0", "p2"), ("p1", "p3")):
+        made.append(record(target, (245, 90, 90), "train", "clip", 0, "swap", donor))
+    for number in range(6):
+        person, red = f"n{number}", 100 + 10 * number
+        made.append(record(person, (red, 90, 90), "test", "clip"))
+        made.append(record(person, (245, 90, 90), "test", "clip", 0, "swap", "n9"))
+    return made
+
+
+@pytest.fixture
+def catalog(records):
+    """The catalog of these records."""
+    return MemoryCatalog(records)
+
+
+@pytest.fixture(scope="session")
+def make_catalog(records):
+    """Makes catalogs of some records: `make_catalog(keep=lambda record: ..., broken=rows)`."""
+
+    def make(keep=lambda record: True, **options):
+        return MemoryCatalog([r for r in records if keep(r)], **options)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def make_network():
+    """Makes a Network of the module Colours: `make_network(name, gain=, cells=)`."""
+    return colours
+
+
+@pytest.fixture(scope="session")
+def network():
+    """A detector that calls red faces fake."""
+    return colours()
