@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-STEM_NORMS = ("bn1", "base_model.bn1")
+STEM_NORMS = ("bn1", "base_model.bn1", "_bn0", "base_model._bn0")
 STEM_SPREAD = 200.0  # the input is 0 to 255, so the stem's statistics are of that order
 ADM_GAIN, CLASSIFIER_GAIN = 0.7, 0.15
 

@@ -34,22 +34,30 @@ class Outputs(NamedTuple):
 
 
 class Detector(nn.Module):
-    """The detector with the ADM, or the plain binary classifier on the same backbone without."""
+    """The detector with the ADM, or the plain binary classifier on the same backbone without.
+
+    `dropout` (of what the classifier sees) and `drop_connect` are those published with the backbone
+    unless given.
+    """
 
     backbone: str = "resnet_small"
     adm: bool = True
     adm_width: int | None = None
     dtype: Any = jnp.float32
+    dropout: float | None = None
+    drop_connect: float | None = None
 
     @nn.compact
     def __call__(self, images: jax.Array, train: bool = False) -> Outputs:
         """Returns the Outputs for normalised images (B, S, S, 3).
 
-        With `train`, BatchNorm uses and updates the batch's statistics: apply with
-        `mutable=["batch_stats"]`.
+        With `train`, BatchNorm uses and updates the batch's statistics, and what is dropped is
+        drawn: apply with `mutable=["batch_stats"]` and `rngs={"dropout": key}`.
         """
         wide = jnp.promote_types(self.dtype, jnp.float32)
-        x, features = create(self.backbone, dtype=self.dtype, name="trunk")(images, train)
+        given = {} if self.drop_connect is None else {"drop_connect": self.drop_connect}
+        trunk = create(self.backbone, dtype=self.dtype, name="trunk", **given)
+        x, features = trunk(images, train)
         embedding = jnp.mean(x, (1, 2), dtype=wide)
         features = {**features, "map": x, "global": embedding}
         deltas = box_logits = None
@@ -59,7 +67,9 @@ class Detector(nn.Module):
             vector = found.vector.astype(wide)
             embedding = embedding + vector
             features = {**features, **found.maps, "artifact": vector}
-        logits = nn.Dense(2, dtype=wide, kernel_init=head_init, name="classifier")(embedding)
+        rate = getattr(trunk, "dropout", 0.0) if self.dropout is None else self.dropout
+        seen = nn.Dropout(rate, deterministic=not train)(embedding)
+        logits = nn.Dense(2, dtype=wide, kernel_init=head_init, name="classifier")(seen)
         return Outputs(logits, deltas, box_logits, {**features, "embedding": embedding})
 
 
@@ -71,7 +81,8 @@ def build_detector(config: ModelConfig) -> tuple[Detector, InputSpec, np.ndarray
     """
     side = feature_side(config)
     dtype = compute_dtype(config.dtype)
-    module = Detector(config.backbone, config.adm, config.adm_width, dtype)
+    rates = config.dropout, config.drop_connect
+    module = Detector(config.backbone, config.adm, config.adm_width, dtype, *rates)
     anchors = boxes.anchors(config.canvas, side) if config.adm else None
     return module, InputSpec(config.canvas), anchors
 
@@ -84,7 +95,8 @@ def feature_side(config: ModelConfig) -> int:
         6x6 (the ADM needs three smaller maps; the plain classifier keeps the same canvas, so
         that the two can be compared).
     """
-    stride = create(config.backbone).stride
+    given = {} if config.drop_connect is None else {"drop_connect": config.drop_connect}
+    stride = create(config.backbone, **given).stride
     least = boxes.MIN_SIDE
     side, rest = divmod(config.canvas, stride)
     if side >= least and rest == 0:

@@ -35,7 +35,8 @@ def register(
 
     The module's `__call__(images, train)` returns (feature map (B, f, f, C), dict of named
     features); it has the fields `dtype`, `bn_momentum` and `bn_epsilon`, and the attributes
-    `stride` (input side / f) and `feature_width` (C).
+    `stride` (input side / f) and `feature_width` (C). One with a `dropout` has it applied to what
+    the classifier sees.
 
     Raises:
       ValueError: the name is taken.

@@ -12,6 +12,13 @@ from iid_jax.errors import DataError
 RENAMES = (
     (r"^base_model\.", "trunk."),
     (r"^trunk\.(conv1|bn1)\.", r"trunk.stem_\1."),
+    (r"^trunk\._conv_(stem|head)\.", r"trunk.\1_conv."),
+    (r"^trunk\._bn0\.", "trunk.stem_bn."),
+    (r"^trunk\._bn1\.", "trunk.head_bn."),
+    (r"^trunk\._blocks\.(\d+)\._", r"trunk.block\1."),
+    (r"^(trunk\.block\d+)\.bn0\.", r"\1.expand_bn."),
+    (r"^(trunk\.block\d+)\.bn1\.", r"\1.depthwise_bn."),
+    (r"^(trunk\.block\d+)\.bn2\.", r"\1.project_bn."),
     (r"\.stem_conv1\.", ".stem_conv."),
     (r"\.stem_bn1\.", ".stem_bn."),
     (r"\.layer(\d+)\.(\d+)\.", r".stage\1_block\2."),
@@ -25,12 +32,13 @@ RENAMES = (
     (r"^fc\.", "classifier."),
 )
 KNOWN = re.compile(
-    r"(trunk\.(stem_(conv|bn)|stage\d+_block\d+\.(conv\d|bn\d|shortcut_(conv|bn)))"
+    r"(trunk\.((stem|head)_(conv|bn)|stage\d+_block\d+\.(conv\d|bn\d|shortcut_(conv|bn)))"
+    r"|trunk\.block\d+\.((expand|depthwise|project)_(conv|bn)|se_(reduce|expand))"
     r"|artifact\.(block\d\.(conv\d|bn\d|shortcut_(conv|bn))|end\.(conv\d|shortcut)|(box|score)\d)"
     r"|classifier)\.(weight|bias|running_mean|running_var)"
 )
 # The backbone's own 1000-way classifier has no place in a detector; the counter is torch's.
-UNUSED = re.compile(r"base_model\.fc\.(weight|bias)|.*\.num_batches_tracked")
+UNUSED = re.compile(r"base_model\._?fc\.(weight|bias)|.*\.num_batches_tracked")
 STATISTICS = {"running_mean": "mean", "running_var": "var"}
 
 
@@ -48,7 +56,7 @@ def flax_path(name: str, ndim: int) -> tuple[str, ...] | None:
     for pattern, replacement in RENAMES:
         ours = re.sub(pattern, replacement, ours)
     if not KNOWN.fullmatch(ours):
-        raise DataError(f"weights: tensor {name!r} is of no CADDM model on a ResNet")
+        raise DataError(f"weights: tensor {name!r} is of no CADDM model that is known here")
     *modules, leaf = ours.split(".")
     if leaf in STATISTICS:
         return ("batch_stats", *modules, STATISTICS[leaf])

@@ -42,7 +42,7 @@ def train(config: Config, workdir: Path, catalog: Catalog, quiet: bool = False) 
     tx = optim.optimiser(config.optim, length.steps)
     rate = optim.schedule(config.optim, length.steps)
     current = state.create(module, spec, tx, config.seed, mesh)
-    run_step = step.make_step(module, spec, anchors, config.loss, tx, current, mesh)
+    run_step = step.make_step(module, spec, anchors, config.loss, tx, current, mesh, config.seed)
 
     # --------------------------------------------------------- data, and where to go on from
     look = validation.Validation(config, module, spec, anchors, catalog)

@@ -58,11 +58,12 @@ def make_step(
     tx: optax.GradientTransformation,
     state: State,
     mesh: Mesh,
+    seed: int = 0,
 ) -> Callable[[State, Batch], tuple[State, dict[str, jax.Array]]]:
     """Returns the jitted (state, batch) -> (state, scalars); the state given is used up.
 
     The batch holds `FED`, its images as uint8; BatchNorm sees the global batch. The scalars are
-    those of `loss_terms` and grad_norm.
+    those of `loss_terms` and grad_norm. What is dropped depends on `seed` and the state's step.
     """
 
     def loss(params: Any, state: State, batch: Batch) -> tuple[jax.Array, tuple[Any, Any]]:
@@ -71,6 +72,7 @@ def make_step(
             spec.normalise(batch["image"]),
             train=True,
             mutable=["batch_stats"],
+            rngs={"dropout": jax.random.fold_in(jax.random.key(seed), state.step)},
         )
         terms = loss_terms(outputs, batch, anchors, config)
         return terms["loss"], (terms, updated["batch_stats"])

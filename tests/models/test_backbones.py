@@ -14,7 +14,7 @@ from iid_jax.models.xla import compiler_options
 
 NAMES = models.names()
 SMALL_SIDE = 64  # px; what the executed tests use
-QUICK = 15_000_000  # parameters; compiling the gradient of a larger network takes over 10 s
+QUICK = 5_000_000  # parameters; compiling the gradient of a larger network takes over 10 s
 
 every_backbone = pytest.mark.parametrize("name", NAMES)
 
@@ -69,7 +69,9 @@ def train_step(name, dtype):
 
     def loss(params, stats):
         inputs = {"params": params, "batch_stats": stats}
-        outputs, updated = module.apply(inputs, images, train=True, mutable=["batch_stats"])
+        outputs, updated = module.apply(
+            inputs, images, train=True, mutable=["batch_stats"], rngs={"dropout": jax.random.key(1)}
+        )
         return jnp.square(outputs[0].astype(jnp.float32)).mean(), (outputs, updated)
 
     step = jax.jit(jax.grad(loss, has_aux=True), compiler_options=compiler_options())

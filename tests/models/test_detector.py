@@ -1,5 +1,7 @@
 """The detector, the plain classifier on the same backbone, and building them from a config."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -115,3 +117,18 @@ def test_auto_is_bfloat16_where_the_device_is_good_at_it(monkeypatch, backend, f
     monkeypatch.setattr(xla, "_cpu_has_bfloat16", lambda: fast_cpu)
     assert xla.compute_dtype("auto") == jnp.dtype(expected)
     assert xla.compute_dtype("float32") == jnp.float32
+
+
+def test_dropout_changes_what_the_classifier_sees_in_training_alone():
+    module = Detector("resnet_small", adm=False, dropout=0.5)
+    variables = initialise(module, InputSpec(64), seed=0)
+    images = jnp.asarray(np.random.default_rng(0).standard_normal((2, 64, 64, 3)), jnp.float32)
+
+    @functools.partial(jax.jit, static_argnames="train")
+    def logits(key, train):
+        rngs, mutable = {"dropout": key}, ["batch_stats"]
+        return module.apply(variables, images, train, rngs=rngs, mutable=mutable)[0].logits
+
+    keys = jax.random.split(jax.random.key(0), 2)
+    assert not np.allclose(logits(keys[0], train=True), logits(keys[1], train=True))
+    np.testing.assert_array_equal(logits(keys[0], train=False), logits(keys[1], train=False))

@@ -19,6 +19,16 @@ from iid_jax.models.detector import Detector
 EVAL = {"float64": 1e-9, "float32": 1e-5}
 TRAIN = {"float64": 1e-9, "float32": 3e-4}
 TAPS = {"maxpool": "stem", "layer1": "stage1", "layer2": "stage2", "layer3": "stage3"}
+# An EfficientNet's stages, by their last blocks.
+TAPS |= {
+    f"efficientnet_b0 _blocks.{n}": f"stage{s}" for s, n in enumerate((0, 2, 4, 7, 10, 14, 15), 1)
+}
+TAPS |= {
+    f"efficientnet_b3 _blocks.{n}": f"stage{s}" for s, n in enumerate((1, 4, 7, 12, 17, 23, 25), 1)
+}
+TAPS |= {
+    f"efficientnet_b4 _blocks.{n}": f"stage{s}" for s, n in enumerate((1, 5, 9, 15, 21, 29, 31), 1)
+}
 MAP_STEP, TRAIN_MAP_STEP = 8, 16
 BETA = 0.1
 long = pytest.mark.long
@@ -27,7 +37,33 @@ BACKBONES = [
     pytest.param("resnet34", "float64", marks=long),
     pytest.param("resnet50", "float64", marks=long),
     pytest.param("resnet50", "float32", marks=long),
+    ("efficientnet_b0", "float64"),
+    pytest.param("efficientnet_b3", "float64", marks=long),
+    pytest.param("efficientnet_b4", "float64", marks=long),
+    pytest.param("efficientnet_b4", "float32", marks=long),
 ]
+DETECTORS = [
+    ("resnet34", "float64"),
+    pytest.param("resnet34", "float32", marks=long),
+    pytest.param("efficientnet_b3", "float64", marks=long),
+    pytest.param("efficientnet_b4", "float64", marks=long),
+]
+
+
+def golden_name(backbone):
+    return backbone.replace("_b", "-b")
+
+
+def without_drops(backbone):
+    """The golden training outputs were made with nothing dropped."""
+    return {"drop_connect": 0.0} if backbone.startswith("efficientnet") else {}
+
+
+@pytest.fixture(autouse=True)
+def _room():
+    """Programs of large networks in float64 are not kept."""
+    yield
+    jax.clear_caches()
 
 
 @contextlib.contextmanager
@@ -69,12 +105,17 @@ def assert_close(found, expected, tolerance):
     assert error < tolerance
 
 
-def assert_taps_close(features, expected, tolerance):
+def assert_taps_close(backbone, features, expected, tolerance):
+    prefix = f"{backbone} " if backbone.startswith("efficientnet") else ""
+    seen = set()
     for row, torch_name in zip(
         expected["eval_tap_sample_f64"], expected["eval_tap_names"], strict=True
     ):
-        if name := TAPS.get(str(torch_name)):
+        if name := TAPS.get(f"{prefix}{torch_name}"):
+            seen.add(name)
             assert_close(sampled(torch_order(features[name]), row.size), row, tolerance)
+
+    assert len(seen) >= 4
 
 
 def assert_running_statistics_close(batch_stats, expected, tolerance, prefix=""):
@@ -89,15 +130,15 @@ def assert_running_statistics_close(batch_stats, expected, tolerance, prefix="")
 
 @pytest.mark.parametrize(("backbone", "dtype"), BACKBONES)
 def test_a_backbone_gives_the_references_features_and_statistics(backbone, dtype, golden_model):
-    model = golden_model(f"backbone_{backbone}")
+    model = golden_model(f"backbone_{golden_name(backbone)}")
     expected = model.expected
     with precision(dtype) as kind:
-        module = models.create(backbone, dtype=kind)
+        module = models.create(backbone, dtype=kind, **without_drops(backbone))
         variables, images = loaded(model, kind)
         maps, features = evaluated(module, variables, images)
         (train_maps, _), updated = trained(module, variables, images)
     assert_close(torch_order(maps)[:, ::MAP_STEP], expected["eval_feat_sample_f64"], EVAL[dtype])
-    assert_taps_close(features, expected, EVAL[dtype])
+    assert_taps_close(backbone, features, expected, EVAL[dtype])
     train_sample = torch_order(train_maps)[:, ::TRAIN_MAP_STEP]
     assert_close(train_sample, expected["train_feat_sample_f64"], TRAIN[dtype])
     assert_running_statistics_close(
@@ -105,16 +146,26 @@ def test_a_backbone_gives_the_references_features_and_statistics(backbone, dtype
     )
 
 
-@pytest.mark.parametrize("dtype", ["float64", pytest.param("float32", marks=long)])
-def test_the_detector_gives_the_references_outputs_and_statistics(dtype, golden_model):
-    model = golden_model("caddm_resnet34")
+def test_efficientnet_b3_gives_the_references_features(golden_model):
+    model = golden_model("backbone_efficientnet-b3")
+    with precision("float32") as kind:
+        module = models.create("efficientnet_b3")
+        maps, features = evaluated(module, *loaded(model, kind))
+    sample = torch_order(maps)[:, ::MAP_STEP]
+    assert_close(sample, model.expected["eval_feat_sample_f64"], EVAL["float32"])
+    assert_taps_close("efficientnet_b3", features, model.expected, EVAL["float32"])
+
+
+@pytest.mark.parametrize(("backbone", "dtype"), DETECTORS)
+def test_the_detector_gives_the_references_outputs_and_statistics(backbone, dtype, golden_model):
+    model = golden_model(f"caddm_{golden_name(backbone)}")
     expected = model.expected
     with precision(dtype) as kind:
-        module = Detector("resnet34", dtype=kind)
+        module = Detector(backbone, dtype=kind, dropout=0.0, **without_drops(backbone))
         variables, images = loaded(model, kind)
         found = evaluated(module, variables, images)
         trained_outputs, updated = trained(module, variables, images)
-    assert_taps_close(found.features, expected, EVAL[dtype])
+    assert_taps_close(backbone, found.features, expected, EVAL[dtype])
     assert_close(found.features["global"], expected["eval_global_f64"], EVAL[dtype])
     assert_close(found.features["artifact"], expected["eval_adm_final_f64"], EVAL[dtype])
     modes = (("eval", found, EVAL[dtype]), ("train", trained_outputs, TRAIN[dtype]))
