@@ -95,17 +95,30 @@ def difference(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return cv2.transform(dssim(first, second), np.full((1, 3), 1.0 / 3.0))
 
 
+def difference_inside(first: np.ndarray, second: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Returns `difference` times the mask (H, W), computed around the mask only."""
+    weighed = np.zeros(mask.shape, np.float32)
+    x, y, width, height = cv2.boundingRect((mask > 0).astype(np.uint8))
+    if width:
+        part = _with_reach(x, y, width, height)
+        weighed[part] = difference(first[part], second[part]) * mask[part]
+    return weighed
+
+
 def mean_difference(first: np.ndarray, second: np.ndarray, mask: np.ndarray) -> float:
     """Returns the mean DSSIM of two images (H, W, 3) over the mask (H, W) at 0.5; 0 if empty."""
     inside = (mask >= 0.5).astype(np.uint8)
     x, y, width, height = cv2.boundingRect(inside)
     if not width:
         return 0.0
-    # With the Gaussian's reach around it, the part has the same DSSIM inside as the whole.
+    part = _with_reach(x, y, width, height)
+    return float(cv2.mean(difference(first[part], second[part]), inside[part])[0])
+
+
+def _with_reach(x: int, y: int, width: int, height: int) -> tuple[slice, slice]:
+    """A part with the Gaussian's reach around it: inside, its DSSIM is that of the whole."""
     rows = slice(max(y - _DSSIM_REACH, 0), y + height + _DSSIM_REACH)
-    columns = slice(max(x - _DSSIM_REACH, 0), x + width + _DSSIM_REACH)
-    values = difference(first[rows, columns], second[rows, columns])
-    return float(cv2.mean(values, inside[rows, columns])[0])
+    return rows, slice(max(x - _DSSIM_REACH, 0), x + width + _DSSIM_REACH)
 
 
 def grey_difference(first: np.ndarray, second: np.ndarray, mask: np.ndarray) -> float:

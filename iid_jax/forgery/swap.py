@@ -135,7 +135,7 @@ def _windows(
     The scale first drawn is kept for several attempts, so that the scales stay equally frequent.
     """
     canvas = len(hull)
-    difference = masks.difference(genuine, manipulated) * hull
+    difference = masks.difference_inside(genuine, manipulated, hull)
     integrals = _integral(hull), _integral(difference)
     for scale in rng.permutation(len(settings.scales)).tolist():
         for _ in range(_ATTEMPTS_PER_SCALE):
