@@ -78,10 +78,11 @@ def _check(flags: argparse.Namespace) -> None:
         value = getattr(flags, name)
         if value is not None and value < 1:
             raise UsageError(f"--{name}={value}: must be at least 1")
-    if flags.check and (flags.source or flags.limit or flags.frames or flags.landmarker):
+    making = (flags.source, flags.limit, flags.frames, flags.landmarker, flags.beam)
+    if flags.check and any(making):
         raise UsageError(
-            "--check looks at a data set that is prepared; leave out --source, --limit, --frames "
-            "and --landmarker"
+            "--check looks at a data set that is prepared; leave out --source, --limit, --frames, "
+            "--landmarker and --beam"
         )
     if not 0 <= flags.max_bad <= 100:
         raise UsageError(f"--max_bad={flags.max_bad}: must be 0 to 100, in percent")

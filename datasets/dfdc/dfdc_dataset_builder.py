@@ -26,9 +26,9 @@ class Builder(videos.VideoDatasetBuilder):
         "default": {
             ("test", schema.ORIGINAL): 2500,
             ("test", METHOD): 2500,
-            # Every training part, with what is held out of them.
-            ("train+val", schema.ORIGINAL): 19_154,
-            ("train+val", METHOD): 100_000,
+            # Every training part, with what is held out of them; and with the validation release.
+            ("train+val", schema.ORIGINAL): (19_154, 19_154 + 2000),
+            ("train+val", METHOD): (100_000, 100_000 + 2000),
         }
     }
 

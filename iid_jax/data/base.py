@@ -57,8 +57,9 @@ class FaceDatasetBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True
     # Which of the optional settings mean something here.
     OPTIONS: tuple[str, ...] = ()
     # The number of videos by configuration, split and method, as published: of the splits joined
-    # by "+" (or "all") and of a method (or all "fakes") together.
-    PUBLISHED: ClassVar[dict[str, dict[tuple[str, str], int]]] = {}
+    # by "+" (or "all") and of a method (or all "fakes") together. Several numbers where it depends
+    # on which of the releases were downloaded.
+    PUBLISHED: ClassVar[dict[str, dict[tuple[str, str], int | tuple[int, ...]]]] = {}
     # Why people are in two splits, where that cannot be helped.
     SHARED_PEOPLE = ""
 

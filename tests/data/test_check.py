@@ -121,6 +121,15 @@ def test_every_published_count_is_of_a_configuration_there_is():
             assert cls.named_config(config).name == config
 
 
+def test_one_of_several_published_counts_is_enough(celeb_df_data):
+    catalog = open_catalog("celeb_df/v2", celeb_df_data)
+    published = {("test", "original"): (1, 2), ("train+val", "fakes"): (1, 2)}
+    assert list(check._counts(catalog, published)) == [
+        ("videos, test, original", "1 or 2", "2", "ok"),
+        ("videos, train+val, fakes", "1 or 2", "3", "differs"),
+    ]
+
+
 def test_the_check_takes_no_source(told, tmp_path):
     code, line = told("prepare", "--check", "--dataset=folder", "--source=.")
     assert code == 2 and "leave out --source" in line
