@@ -1,0 +1,237 @@
+"""Implicit identity leakage on real photographs: with an identity gap, and without as the control.
+
+  python benchmarks/leak_table.py --workdir=runs/leak --data_dir=data --source=LFW
+
+Prepares what is missing from --source, trains what is missing with the main job (two gaps, two
+methods, three seeds: 12 runs), measures an untrained network and single numbers of a face beside
+them, and prints the table as Markdown. Started again, it goes on where it was.
+
+Columns, of people that training never saw: `leak` (genuine pictures of the donors of training fakes
+against those of new people, 0.5 is none), video AUC on `new people` with the manipulations of the
+training and with the `unseen` one, each with the share of fakes that score `above` their `own`
+genuine photograph. Intervals (95 %) are over people or videos.
+"""
+
+import argparse
+import json
+import statistics as averages
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from iid_jax import config_file, metrics
+from iid_jax.data import people
+from iid_jax.data.catalog import Catalog, open_catalog
+from iid_jax.data.roles import roles
+from iid_jax.evaluation import results, score, statistics
+from iid_jax.evaluation.table import ScoreTable, read_csv
+from iid_jax.leak_metrics import LEAK
+from iid_jax.measures import Metric
+from iid_jax.models import detector
+from iid_jax.models.initial import initialise
+
+GAPS, METHODS = ("donor", "none"), ("binary", "iid")
+COLUMNS = ("leak", "new people", "above own", "unseen", "above own, unseen")
+BOOTSTRAP = 1000
+
+
+class Row(NamedTuple):
+    """One line of the table: a gap, what scored, its seed, the columns' values, seconds."""
+
+    gap: str
+    what: str
+    seed: str
+    values: Mapping[str, Metric]
+    seconds: str = ""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Trains, collects and prints."""
+    flags = _flags(argv)
+    rows = []
+    for gap in GAPS:
+        name = f"{flags.data}/{people.config_name(gap, flags.people, flags.donors)}"
+        _prepare(name, flags)
+        for method in METHODS:
+            rows += [_trained(gap, method, seed, name, flags) for seed in flags.seeds]
+        catalog = open_catalog(name, flags.data_dir)
+        rows.append(_untrained(gap, catalog, flags))
+        rows.append(_best_statistic(gap, catalog, flags))
+    print(_markdown(rows))
+    return 0
+
+
+def measure(
+    test: ScoreTable, probe: ScoreTable, catalog: Catalog, unseen: str
+) -> dict[str, Metric]:
+    """Returns the columns of a score on the test and the probe split of a data set."""
+    known = roles(catalog, sorted(set(test["method"].tolist()) - {"original", unseen}))
+    leak = results.leak_results(test, probe, known, BOOTSTRAP, 0)
+    found = next(row for row in leak if row["metric"] == LEAK)
+    values = {"leak": Metric(found["value"], found["lo"], found["hi"], reason=found["reason"])}
+    genuine = test["label"] == 0
+    for column, chosen in (
+        ("new people", genuine | (test["method"] != unseen)),
+        ("unseen", genuine | (test["method"] == unseen)),
+    ):
+        part = test.take(chosen)
+        columns = part["video_id"], part["label"], part["score"]
+        measured = metrics.evaluate_scores(*columns, ("video_auc",), BOOTSTRAP)
+        share = "above own, unseen" if column == "unseen" else "above own"
+        values |= {column: measured["video_auc"], share: above_own(part)}
+    return values
+
+
+def above_own(test: ScoreTable) -> Metric:
+    """Returns the share of fakes with a higher score than their genuine photograph; ties half."""
+    keys = list(zip(test["identity"].tolist(), test["frame"].tolist(), strict=True))
+    label, value = test["label"].tolist(), test["logit"].tolist()
+    own = {key: s for key, is_fake, s in zip(keys, label, value, strict=True) if not is_fake}
+    pairs = [
+        (s, own[key])
+        for key, is_fake, s in zip(keys, label, value, strict=True)
+        if is_fake and key in own and np.isfinite(s) and np.isfinite(own[key])
+    ]
+    if not pairs:
+        return Metric(None, reason="no pairs")
+    fake, genuine = np.array(pairs).T
+    return Metric(float(((fake > genuine) + 0.5 * (fake == genuine)).mean()))
+
+
+def _flags(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--workdir", type=Path, required=True)
+    parser.add_argument("--data_dir", type=Path, required=True)
+    parser.add_argument("--source", type=Path, help="photographs, <person>/*.jpg")
+    parser.add_argument("--data", default="photo_swaps")
+    parser.add_argument("--unseen", default="poisson_swap", help="manipulation not trained on")
+    parser.add_argument("--people", type=int, default=80)
+    parser.add_argument("--donors", type=int, default=10)
+    parser.add_argument("--steps", type=int, default=0, help="by default the configuration's")
+    parser.add_argument("--seeds", nargs="*", type=int, default=[0, 1, 2])
+    return parser.parse_args(argv)
+
+
+def _prepare(name: str, flags: argparse.Namespace) -> None:
+    if any((flags.data_dir / name).glob("*/features.json")):
+        return
+    words = [f"--dataset={name}", f"--data_dir={flags.data_dir}"]
+    # 3: some photographs could not be used.
+    _main("prepare", *words, *([f"--source={flags.source}"] if flags.source else []), fine=(0, 3))
+
+
+def _arguments(gap: str, method: str, seed: int, flags: argparse.Namespace) -> str:
+    words = f"method={method},seed={seed},data={flags.data},without={flags.unseen},gap={gap}"
+    words += f",people={flags.people},donors={flags.donors}"
+    return words + (f",steps={flags.steps}" if flags.steps else "")
+
+
+def _trained(gap: str, method: str, seed: int, name: str, flags: argparse.Namespace) -> Row:
+    workdir = flags.workdir / name / f"without_{flags.unseen}" / f"{method}-{seed}"
+    if not (workdir / "summary.json").exists():
+        config = f"--config=configs/quickstart.py:{_arguments(gap, method, seed, flags)}"
+        _main(config, f"--workdir={workdir}", f"--data_dir={flags.data_dir}")
+    stem = name.replace("/", ".")
+    test, probe = (
+        read_csv(workdir / "scores" / f"{stem}.{part}.csv") for part in ("test", "probe")
+    )
+    values = measure(test, probe, open_catalog(name, flags.data_dir), flags.unseen)
+    made = json.loads((workdir / "summary.json").read_text(encoding="utf-8"))
+    return Row(gap, method, str(seed), values, f"{made['train']['seconds']:.0f}")
+
+
+def _main(*words: str, fine: tuple[int, ...] = (0,)) -> None:
+    done = subprocess.run([sys.executable, "-m", "iid_jax.main", *words], check=False)
+    if done.returncode not in fine:
+        sys.exit(done.returncode)
+
+
+def _untrained(gap: str, catalog: Catalog, flags: argparse.Namespace) -> Row:
+    """A detector as it is before its first step."""
+    seed = flags.seeds[0]
+    config = config_file.load(f"configs/quickstart.py:{_arguments(gap, 'binary', seed, flags)}")
+    module, spec, anchors = detector.build_detector(config.model)
+    detect = score.DetectorFunction(module, spec, anchors).bind(initialise(module, spec, seed))
+    test, probe = (
+        score.score(detect, catalog, catalog.select(split), spec, 64, quiet=True).table
+        for split in ("test", "probe")
+    )
+    return Row(gap, "untrained", str(seed), measure(test, probe, catalog, flags.unseen))
+
+
+def _best_statistic(gap: str, catalog: Catalog, flags: argparse.Namespace) -> Row:
+    """Of the single numbers of a face the one farthest from 0.5, chosen for each column anew."""
+    config = config_file.load(f"configs/quickstart.py:{_arguments(gap, 'binary', 0, flags)}")
+    _, spec, _ = detector.build_detector(config.model)
+    parts = []
+    for split in ("test", "probe"):
+        rows = catalog.select(split)
+        parts.append((rows, statistics.measure(catalog, rows, spec)))
+    best: dict[str, tuple[str, Metric]] = {}
+    for name in statistics.STATISTICS:
+        for sign in (1, -1):
+            test, probe = (_table(catalog, rows, sign * found[name]) for rows, found in parts)
+            for column, value in measure(test, probe, catalog, flags.unseen).items():
+                if column not in best or _of(value) > _of(best[column][1]):
+                    best[column] = f"{'-' * (sign < 0)}{name}", value
+    names = ", ".join(best[column][0] for column in COLUMNS)
+    values = {column: value for column, (_, value) in best.items()}
+    return Row(gap, f"best single statistic ({names})", "", values)
+
+
+def _of(metric: Metric) -> float:
+    return -1.0 if metric.value is None else metric.value
+
+
+def _table(catalog: Catalog, rows: np.ndarray, value: np.ndarray) -> ScoreTable:
+    """A number of each row as a table of scores: only their order and means are looked at."""
+    names = ("video_id", "frame", "method", "identity", "label", "split")
+    columns = {name: catalog.columns[name][rows] for name in names}
+    return ScoreTable(
+        columns
+        | {
+            "data": np.full(len(rows), catalog.name),
+            "record": rows.astype(str),
+            "logit": value,
+            "score": value,
+            "status": np.where(np.isfinite(value), "ok", "unreadable"),
+        }
+    )
+
+
+def _markdown(rows: list[Row]) -> str:
+    lines = ["| gap | scored by | seed | " + " | ".join(COLUMNS) + " | training s |"]
+    lines.append("|---" * (4 + len(COLUMNS)) + "|")
+    for row in rows:
+        cells = " | ".join(_cell(row.values[column]) for column in COLUMNS)
+        lines.append(f"| {row.gap} | {row.what} | {row.seed} | {cells} | {row.seconds} |")
+    for gap in GAPS:
+        for method in METHODS:
+            found = [row for row in rows if (row.gap, row.what) == (gap, method)]
+            if len(found) > 1:
+                cells = " | ".join(_over_seeds(found, column) for column in COLUMNS)
+                lines.append(f"| {gap} | {method} | mean, spread | {cells} | |")
+    return "\n".join(lines)
+
+
+def _cell(metric: Metric) -> str:
+    if metric.value is None:
+        return f"undefined: {metric.reason}"
+    if metric.lo is None:
+        return f"{metric.value:.3f}"
+    return f"{metric.value:.3f} ({metric.lo:.3f} to {metric.hi:.3f})"
+
+
+def _over_seeds(rows: list[Row], column: str) -> str:
+    known = [row.values[column].value for row in rows if row.values[column].value is not None]
+    if len(known) < 2:
+        return "undefined: fewer than two seeds"
+    return f"{averages.mean(known):.3f} ± {averages.stdev(known):.3f}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
