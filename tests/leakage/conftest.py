@@ -1,13 +1,13 @@
 """People who differ in colour only, and detectors whose answers can be worked out by hand."""
 
 from pathlib import Path
-from types import SimpleNamespace
 
 import flax.linen as nn
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from iid_jax.checkpoint import Loaded
 from iid_jax.config import Config
 from iid_jax.data import schema
 from iid_jax.data.catalog import Catalog
@@ -17,6 +17,7 @@ from iid_jax.models import InputSpec
 from iid_jax.models.detector import Outputs
 
 SIDE, CANVAS = 160, 56
+PALETTE = [(r, g, b) for r in (20, 110, 200) for g in (30, 180) for b in (20, 110, 200)]
 RED = {"p0": 250, "p1": 240, "p2": 60, "p3": 50}  # training people; p0 and p1 are the donors
 
 
@@ -78,7 +79,7 @@ class Colours(nn.Module):
 
     @nn.compact
     def __call__(self, images):
-        level = self.param("level", nn.initializers.constant(0.0), ())
+        level = self.param("bias", nn.initializers.constant(0.0), ())
         cells = Mean(name="mean")(images)
         red = cells[..., 0].reshape(len(images), 49)
         logit = self.gain * red[:, jnp.array(self.cells)].mean(1) - level
@@ -90,9 +91,9 @@ class Colours(nn.Module):
 def colours(name="colours", **options):
     """Returns a Network of Colours."""
     module = Colours(**options)
-    loaded = SimpleNamespace(
+    loaded = Loaded(
         module=module,
-        variables={"params": {"level": np.float32(0.25)}},
+        variables={"params": {"bias": np.float32(0.25)}},
         input_spec=InputSpec(CANVAS),
         anchors=None,
         config=Config(),
@@ -148,6 +149,34 @@ def make_catalog(records):
 
     def make(keep=lambda record: True, **options):
         return MemoryCatalog([r for r in records if keep(r)], **options)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def make_people():
+    """Makes a catalog of people with clips: `make_people({name: clips}, frames=, fakes=)`.
+
+    The colour is the person's, the brightness the clip's and the frame's. With `fakes` there is
+    one of every frame: the colour is the donor's, the next person in the list. Clips take turns
+    among the `splits`.
+    """
+
+    def make(clips, frames, fakes=False, splits=("test",)):
+        names, made = list(clips), []
+        colours = dict(zip(names, PALETTE, strict=False))
+        for number, name in enumerate(names):
+            donor = names[(number + 1) % len(names)]
+            for clip in range(clips[name]):
+                split = splits[clip % len(splits)]
+                for frame in range(frames):
+                    shade = (10 * clip + frame) % 50
+                    of_person = tuple(c + shade for c in colours[name])
+                    of_donor = tuple(c + shade for c in colours[donor])
+                    made.append(record(name, of_person, split, clip, frame))
+                    if fakes:
+                        made.append(record(name, of_donor, split, clip, frame, "swap", donor))
+        return MemoryCatalog(made)
 
     return make
 

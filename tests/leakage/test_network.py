@@ -86,7 +86,7 @@ def test_the_fingerprint_follows_weights_and_input(network):
         "a", type(loaded)(**{**vars(loaded), "variables": {"params": {"level": 1.0}}})
     )
     spec = dataclasses.replace(loaded.input_spec, scale=0.8)
-    nearer = Network("b", type(loaded)(**{**vars(loaded), "input_spec": spec}))
+    nearer = Network("b", dataclasses.replace(loaded, input_spec=spec))
     same = Network("other name", loaded)
     assert network.fingerprint() == same.fingerprint()
     assert len({n.fingerprint() for n in (network, heavier, nearer)}) == 3
