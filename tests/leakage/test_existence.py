@@ -41,7 +41,8 @@ def test_the_curves_of_the_paper_are_kept_and_drawn(section):
 def test_raw_pixels_and_a_random_network_stand_beside(section):
     names = {row["detector"] for row in section.rows if row["metric"] == "top1"}
     assert names == {"colours", "random resnet_small", existence.PIXELS, "chance"}
-    assert section.value(detector=existence.PIXELS, metric="top1") == 1.0
+    # One grey value: the colours lie on a line, and a linear probe tells only some of them.
+    assert 1 / 12 < section.value(detector=existence.PIXELS, metric="top1") < 1.0
     assert section.notes[-1].startswith("colours/default:test: 12 people")
 
 
