@@ -66,7 +66,7 @@ STATISTICS: dict[str, Callable[[Face], float]] = {
 def measure(
     catalog: Catalog, rows: np.ndarray, spec: CanvasSpec, names: Sequence[str] = tuple(STATISTICS)
 ) -> dict[str, np.ndarray]:
-    """Returns statistics of the catalog's rows, each (N,) float64; NaN where nothing can be read."""
+    """Returns statistics of the catalog's rows, (N,) float64 each; NaN where none can be read."""
     values = np.full((len(rows), len(names)), np.nan)
     for place, row in enumerate(rows):
         try:
