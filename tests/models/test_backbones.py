@@ -14,7 +14,7 @@ from iid_jax.models.xla import compiler_options
 
 NAMES = models.names()
 SMALL_SIDE = 64  # px; what the executed tests use
-QUICK = 5_000_000  # parameters; compiling the gradient of a larger network takes over 10 s
+QUICK = 1_000_000  # parameters; compiling the gradient of a larger network takes over 10 s
 
 every_backbone = pytest.mark.parametrize("name", NAMES)
 
@@ -26,6 +26,7 @@ def executed(most):
     return pytest.mark.parametrize("name", marked)
 
 
+@functools.cache
 def abstract(name, side, dtype=jnp.float32):
     """(variables, (map, features)) of a backbone as shapes and types, nothing computed."""
     module = models.create(name, dtype=dtype)
@@ -88,7 +89,7 @@ def test_forward_and_backward_are_finite_and_reach_every_parameter(name):
         assert jnp.any(gradient != 0), path
 
 
-@executed(1_000_000)
+@executed(QUICK)
 def test_bfloat16_forward_and_backward_are_finite(name):
     found, _, gradients, updated = train_step(name, jnp.bfloat16)
     assert all(jnp.isfinite(leaf).all() for leaf in jax.tree.leaves((found, gradients, updated)))
