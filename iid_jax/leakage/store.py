@@ -36,7 +36,7 @@ class Store:
         for name, value in row.items():
             self._rows.setdefault(name, []).append(np.asarray(value))
         if self.done == self.total or time.monotonic() - self._saved >= self.every_s:
-            self._save()
+            self.save()
 
     def finish(self) -> dict[str, np.ndarray]:
         """Returns the columns (total, ...).
@@ -47,6 +47,21 @@ class Store:
         if self.done != self.total:
             raise ValueError(f"{self.done} of {self.total} rows")
         return {name: np.stack(values) for name, values in self._rows.items()}
+
+    def save(self) -> None:
+        """Writes all rows there are."""
+        if not self._rows:
+            return
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = self.path.with_name(f".{self.path.stem}.{os.getpid()}.npz")
+        try:
+            np.savez_compressed(
+                temporary, **{name: np.stack(values) for name, values in self._rows.items()}
+            )
+            temporary.replace(self.path)
+        finally:
+            temporary.unlink(missing_ok=True)
+        self._saved = time.monotonic()
 
     def _read(self) -> dict[str, np.ndarray]:
         try:
@@ -59,15 +74,3 @@ class Store:
             return columns
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
             raise DataError(f"{self.path} cannot be read ({error}); delete it") from error
-
-    def _save(self) -> None:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = self.path.with_name(f".{self.path.stem}.{os.getpid()}.npz")
-        try:
-            np.savez_compressed(
-                temporary, **{name: np.stack(values) for name, values in self._rows.items()}
-            )
-            temporary.replace(self.path)
-        finally:
-            temporary.unlink(missing_ok=True)
-        self._saved = time.monotonic()

@@ -2,11 +2,13 @@
 
 from pathlib import Path
 
+import cv2
 import flax.linen as nn
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from iid_jax import geometry
 from iid_jax.checkpoint import Loaded
 from iid_jax.config import Config
 from iid_jax.data import schema
@@ -72,28 +74,32 @@ class Mean(nn.Module):
 
 
 class Colours(nn.Module):
-    """The log-odds of fake are `gain` times the mean red of the cells that `cells` weighs."""
+    """The log-odds of fake are `scale` times the mean red of the chosen cells.
 
-    gain: float = 1.0
+    With a `power` of 2 it is the square that counts: cells then act together.
+    """
+
+    power: int = 1
     cells: tuple[int, ...] = tuple(range(49))
 
     @nn.compact
     def __call__(self, images):
-        level = self.param("bias", nn.initializers.constant(0.0), ())
+        level = self.param("bias", nn.initializers.zeros, ())
+        gain = self.param("scale", nn.initializers.ones, ())
         cells = Mean(name="mean")(images)
         red = cells[..., 0].reshape(len(images), 49)
-        logit = self.gain * red[:, jnp.array(self.cells)].mean(1) - level
+        logit = gain * red[:, jnp.array(self.cells)].mean(1) ** self.power - level
         colour = cells.mean((1, 2))
         features = {"map": cells, "global": colour, "double": 2 * cells}
         return Outputs(jnp.stack([-logit / 4, 3 * logit / 4], -1), None, None, features)
 
 
-def colours(name="colours", **options):
+def colours(name="colours", gain=1.0, **options):
     """Returns a Network of Colours."""
     module = Colours(**options)
     loaded = Loaded(
         module=module,
-        variables={"params": {"bias": np.float32(0.25)}},
+        variables={"params": {"bias": np.float32(0.25), "scale": np.float32(gain)}},
         input_spec=InputSpec(CANVAS),
         anchors=None,
         config=Config(),
@@ -102,13 +108,16 @@ def colours(name="colours", **options):
     return Network(name, loaded, batch_size=16)
 
 
-def record(person, colour, split, clip, frame=0, method="original", donor=""):
-    """A frame of one colour (r, g, b) with a face in its middle."""
-    picture = np.full((SIDE, SIDE, 3), colour, np.uint8)
+def record(person, colour, split, clip, frame=0, method="original", donor="", around=None):
+    """A frame of one colour (r, g, b), or a face of it in a frame of the colour `around`."""
+    picture = np.full((SIDE, SIDE, 3), colour if around is None else around, np.uint8)
+    mask = np.zeros((SIDE, SIDE), np.float32)
+    cv2.fillConvexPoly(mask, geometry.hull(FACE).astype(np.int32), 1.0)
+    picture[mask > 0] = colour
     return schema.make_record(
         picture,
         FACE,
-        np.ones((SIDE, SIDE), np.float32) if donor else None,
+        mask if donor else None,
         label=int(bool(donor)),
         method=method,
         split=split,
@@ -162,7 +171,7 @@ def make_people():
     among the `splits`.
     """
 
-    def make(clips, frames, fakes=False, splits=("test",)):
+    def make(clips, frames, fakes=False, splits=("test",), around=None):
         names, made = list(clips), []
         colours = dict(zip(names, PALETTE, strict=False))
         for number, name in enumerate(names):
@@ -173,9 +182,10 @@ def make_people():
                     shade = (10 * clip + frame) % 50
                     of_person = tuple(c + shade for c in colours[name])
                     of_donor = tuple(c + shade for c in colours[donor])
-                    made.append(record(name, of_person, split, clip, frame))
+                    place = split, clip, frame
+                    made.append(record(name, of_person, *place, around=around))
                     if fakes:
-                        made.append(record(name, of_donor, split, clip, frame, "swap", donor))
+                        made.append(record(name, of_donor, *place, "swap", donor, around))
         return MemoryCatalog(made)
 
     return make
