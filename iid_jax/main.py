@@ -11,6 +11,7 @@ VERBS = {
     "evaluate": "score a detector on prepared data sets",
     "predict": "score pictures and videos, and show where artifacts are",
     "export": "make of a detector what others can use: Orbax, safetensors, StableHLO, a card",
+    "analyze": "measure whether detectors leak identities",
     "show": "draw what the trainer is fed, or what a detector says of held-out pictures",
     "reproduce": "make a table of the paper, or of the claim itself, from one command",
 }

@@ -56,8 +56,7 @@ def measure(
             panels += _panels(f"{name}\n{data}", placed)
             for metric, groups in ((BY_IDENTITY, placed.person), (BY_LABEL, placed.label)):
                 section.add(name, data, ALL, metric, silhouette(values, groups))
-            if seen.unreadable:
-                section.notes.append(f"{name}, {data}: {seen.unreadable} pictures left out.")
+            section.lose(f"{name}, {data}", seen.unreadable)
     drawn = figures.embedding(panels, columns=2 * len(targets))
     caption = f"t-SNE of {feature}, seed {seed}; by person (a cross is a fake of them) and label"
     section.figures["embedding"] = drawn, caption

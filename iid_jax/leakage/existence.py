@@ -87,8 +87,7 @@ def _probe(
 ) -> float:
     """Fits and tests one probe, adds its numbers and its curve, and returns its penalty."""
     parts, people = setting.takes, setting.takes.people
-    if seen.unreadable:
-        section.notes.append(f"{name}: {seen.unreadable} pictures could not be used.")
+    section.lose(name, seen.unreadable)
     values = seen.features[feature]
     scale = probe.scale_of(values[np.isin(seen.rows, parts.fit)])
     sides = (parts.fit, parts.choose, parts.test)

@@ -86,7 +86,7 @@ def grouped(
         axis.set_xticks(range(len(categories)), categories, rotation=25, ha="right", fontsize=8)
         axis.set(title=title, xlabel=xlabel, xlim=(-0.7, len(categories) - 0.3))
         axis.set_ylim(bottom=min(0.0, axis.get_ylim()[0]))
-        axis.legend(frameon=False, fontsize=8)
+        axis.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return figure
 
 

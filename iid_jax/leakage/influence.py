@@ -86,9 +86,7 @@ def measure(
             for kind in plan.baselines:
                 found = influences(network, scores, catalog, rows, plan, kind, folder, quiet)
                 name, data = f"{network.name}, {kind}", f"{catalog.name}:{split}"
-                if len(found.rows) < len(rows):
-                    lost = len(rows) - len(found.rows)
-                    section.notes.append(f"{name}, {data}: {lost} pictures could not be used.")
+                section.lose(f"{name}, {data}", len(rows) - len(found.rows))
                 _add(section, name, data, catalog, found, plan)
                 picture = canvas.align(catalog.read(found.rows[0]), network.spec).image
                 cells.append((f"{name}\n{data}", picture, _mean_cells(found)))

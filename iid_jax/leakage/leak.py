@@ -66,9 +66,7 @@ def _measure(
     found[DONORS] = Metric(len(known.donors))
     for metric, measured in found.items():
         section.add(network.name, f"{catalog.name}:test", ALL, metric, measured)
-    lost = test.unreadable + probe.unreadable
-    if lost:
-        section.notes.append(f"{network.name}: {lost} pictures could not be used.")
+    section.lose(network.name, test.unreadable + probe.unreadable)
 
 
 def _faces(catalog: Catalog, seen: Seen, chosen: np.ndarray) -> Faces:

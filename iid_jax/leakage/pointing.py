@@ -70,8 +70,7 @@ def measure(
             if not found.fake.any():
                 section.add(network.name, data, ALL, HIT, Metric(None, reason=NO_MASKS))
                 continue
-            if found.unreadable:
-                section.notes.append(f"{data}: {found.unreadable} pictures could not be used.")
+            section.lose(f"{network.name}, {data}", found.unreadable)
             maps = _all_maps(network, found.images, feature, quiet)
             _add(section, network.name, data, found, maps, (bootstrap, seed))
             _add_baselines(section, data, found, (bootstrap, seed))

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 SCHEMA = 1
 RESULTS, PAGE = "results.json", "leakage.html"
 ALL = "all"
+# How a measurement was made, and what was found.
+ABOUT = {"command", "commit", "seed", "versions", "hardware", "data", "detectors"}
+KEYS = ABOUT | {"results", "notes", "figures", "details"}
 
 Row = dict[str, Any]
 
@@ -29,7 +32,8 @@ Row = dict[str, Any]
 class Section:
     """One measurement: its `rows`, `notes` in words, `figures` name -> (figure, caption).
 
-    `details` is anything else worth keeping, as JSON holds it.
+    `details` is anything else worth keeping, as JSON holds it; `unreadable` counts pictures that
+    could not be used.
     """
 
     name: str
@@ -37,6 +41,7 @@ class Section:
     notes: list[str] = dataclasses.field(default_factory=list)
     figures: dict[str, tuple["Figure", str]] = dataclasses.field(default_factory=dict)
     details: dict[str, Any] = dataclasses.field(default_factory=dict)
+    unreadable: int = 0
 
     def add(self, detector: str, data: str, method: str, metric: str, measured: Metric) -> None:
         """Adds one number: of a detector, on `data/config:split`, of a method or `all`."""
@@ -53,6 +58,12 @@ class Section:
                 "reason": measured.reason,
             }
         )
+
+    def lose(self, where: str, count: int) -> None:
+        """Notes that so many pictures could not be used."""
+        if count:
+            self.unreadable += count
+            self.notes.append(f"{where}: {count} pictures could not be used.")
 
     def value(self, **wanted: str) -> float | None:
         """Returns the value of the one row with these columns.
@@ -88,18 +99,22 @@ def read(folder: Path) -> dict[str, Any]:
     """Returns the measurements of a folder's results.json, by name; none where there is no file.
 
     Raises:
-      DataError: the file is damaged.
+      DataError: the file is damaged, or another verb's.
     """
     path = folder / RESULTS
     try:
         stored = json.loads(path.read_text(encoding="utf-8"))
         if stored["schema"] != SCHEMA:
             raise ValueError(f"schema {stored['schema']}")
+        for name, part in stored["measurements"].items():
+            if not set(part) >= KEYS:
+                raise ValueError(f"{name} lacks {', '.join(sorted(KEYS - set(part)))}")
         return dict(stored["measurements"])
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{path} cannot be read ({error}); delete it") from error
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        what = f"{path} is damaged or was not written by analyze"
+        raise DataError(f"{what} ({error}); choose another --out") from error
 
 
 def merged(
@@ -107,7 +122,7 @@ def merged(
 ) -> dict[str, Any]:
     """Returns the content of results.json with these measurements added.
 
-    `about` says how they were made: command, commit, seed, versions, hardware, data, detectors.
+    `about` says how they were made: the keys of ABOUT.
     """
     measurements = dict(before)
     for section in sections:

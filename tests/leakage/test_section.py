@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from iid_jax.errors import DataError
-from iid_jax.leakage.section import RESULTS, Section, mean, merged, read
+from iid_jax.leakage.section import ABOUT, RESULTS, Section, mean, merged, read
 from iid_jax.measures import Metric
 
 
@@ -43,7 +43,8 @@ def test_a_new_measurement_replaces_the_old_and_leaves_the_others(tmp_path):
     for number, name in enumerate(("probe", "leak", "probe")):
         section = Section(name)
         section.add("d", "a/default:test", "all", "m", Metric(float(number)))
-        content = merged(read(tmp_path), [section], {"seed": number})
+        about = dict.fromkeys(ABOUT) | {"seed": number}
+        content = merged(read(tmp_path), [section], about)
         (tmp_path / RESULTS).write_text(json.dumps(content), encoding="utf-8")
     stored = read(tmp_path)
     assert {name: part["results"][0]["value"] for name, part in stored.items()} == {
@@ -53,8 +54,18 @@ def test_a_new_measurement_replaces_the_old_and_leaves_the_others(tmp_path):
     assert stored["probe"]["seed"] == 2
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '{"schema": 2, "measurements": {}}', "{}"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{",
+        "[]",
+        "{}",
+        '{"schema": 2, "measurements": {}}',
+        '{"schema": 1, "measurements": []}',
+        '{"schema": 1, "measurements": {"leak": {"results": []}}}',
+    ],
+)
 def test_a_damaged_results_file_is_named(tmp_path, text):
     (tmp_path / RESULTS).write_text(text, encoding="utf-8")
-    with pytest.raises(DataError, match=r"results\.json cannot be read"):
+    with pytest.raises(DataError, match=r"results\.json is damaged or was not written by analyze"):
         read(tmp_path)
