@@ -1,37 +1,22 @@
 """`analyze`: does a detector leak identities? One measurement at a time, on one growing page."""
 
 import argparse
-from collections.abc import Callable
+import hashlib
+import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from iid_jax.errors import DataError, UsageError, nearest
+from iid_jax.errors import UsageError, nearest
 from iid_jax.flags import Parser, parse_data
+from iid_jax.leakage.measurements import DIVISIONS, FLAGS, Job, run
 
 if TYPE_CHECKING:
-    from iid_jax.data.catalog import Catalog
+    from iid_jax.config import Config
     from iid_jax.leakage.network import Network
     from iid_jax.leakage.section import Section
+    from iid_jax.leakage.subsets import Part
 
 FAILED = 3
-# The flags that belong to a measurement, beside those of all.
-MEASUREMENTS = {
-    "leak": (),
-    "probe": ("feature", "no_controls"),
-    "influence": ("images", "contexts", "baseline"),
-    "embedding": ("feature", "people"),
-    "cam": ("feature", "images"),
-}
-DEFAULTS = {"feature": {"probe": "embedding", "embedding": "embedding", "cam": "map"}}
-
-
-class Job(NamedTuple):
-    """What is measured: detectors, data sets with their split, the folder, and the flags."""
-
-    networks: "list[Network]"
-    targets: "list[tuple[Catalog, str]]"
-    out: Path
-    flags: argparse.Namespace
 
 
 def main(argv: list[str]) -> int:
@@ -46,7 +31,7 @@ def main(argv: list[str]) -> int:
     summary.check_out(out, None)
     section.read(out)
     job = _open(flags, out)
-    found = _MEASURE[flags.measurement](job)
+    found = run(job)
     command = summary.command_line("analyze", argv)
     _write(job, found, command)
     for line in _told(found):
@@ -57,7 +42,7 @@ def main(argv: list[str]) -> int:
 
 def _parser() -> Parser:
     parser = Parser("analyze", "Measure whether detectors hold, use and show identities.")
-    parser.add_argument("measurement", metavar="MEASUREMENT", help=", ".join(MEASUREMENTS))
+    parser.add_argument("measurement", metavar="MEASUREMENT", help=", ".join(FLAGS))
     parser.add_argument(
         "--checkpoint", required=True, help="a workdir (its best step), a step folder, an export"
     )
@@ -78,6 +63,11 @@ def _parser() -> Parser:
     parser.add_argument("--contexts", type=int, help="influence: of each picture (16)")
     parser.add_argument("--baseline", help="influence: mean, blur, or mean,blur (both)")
     parser.add_argument("--people", type=int, help="embedding: people shown (16)")
+    parser.add_argument("--config", help="subsets: config file[:arguments] to train with")
+    parser.add_argument("--subsets", type=int, help="subsets: how many (4)")
+    parser.add_argument(
+        "--by", help="subsets: features (k-means on the detector's, the default) or method"
+    )
     parser.add_argument("--bootstrap", type=int, default=1000, help="draws for intervals")
     parser.add_argument("--seed", type=int, default=0, help="of all that is drawn")
     parser.add_data_dir()
@@ -86,19 +76,19 @@ def _parser() -> Parser:
 
 
 def _check(flags: argparse.Namespace) -> None:
-    if flags.overrides:
+    name = flags.measurement
+    if name not in FLAGS:
+        raise UsageError(f"unknown measurement {name!r}{nearest(name, FLAGS)}")
+    if flags.overrides and name != "subsets":
         raise UsageError(
             f"--config.{next(iter(flags.overrides))}: a detector is analyzed with the "
             "configuration it was trained with; leave it out"
         )
-    name = flags.measurement
-    if name not in MEASUREMENTS:
-        raise UsageError(f"unknown measurement {name!r}{nearest(name, MEASUREMENTS)}")
-    for flag in {flag for known in MEASUREMENTS.values() for flag in known}:
-        if getattr(flags, flag) and flag not in MEASUREMENTS[name]:
-            where = " and ".join(m for m, known in MEASUREMENTS.items() if flag in known)
+    for flag in sorted({flag for known in FLAGS.values() for flag in known}):
+        if getattr(flags, flag) and flag not in FLAGS[name]:
+            where = " and ".join(m for m, known in FLAGS.items() if flag in known)
             raise UsageError(f"--{flag} goes with {where}, not with {name}")
-    least = {"images": 4, "contexts": 4, "people": 2, "bootstrap": 0, "seed": 0}
+    least = {"images": 4, "contexts": 4, "people": 2, "subsets": 2, "bootstrap": 0, "seed": 0}
     for flag, bound in least.items():
         value = getattr(flags, flag)
         if value is not None and value < bound:
@@ -107,11 +97,15 @@ def _check(flags: argparse.Namespace) -> None:
         raise UsageError(
             f"--contexts={flags.contexts}: contexts come in pairs; give an even number"
         )
+    if flags.by and flags.by not in DIVISIONS:
+        raise UsageError(f"--by: unknown {flags.by!r}{nearest(flags.by, DIVISIONS)}")
     if name == "leak" and flags.data:
         raise UsageError(
             f"--data={flags.data}: leak is measured on the data each detector was trained on; "
             "leave it out"
         )
+    if name == "subsets" and (flags.against or not flags.config):
+        raise UsageError("subsets needs --config, to train with, and one detector: no --against")
     if flags.data:
         parse_data(flags.data)
 
@@ -127,10 +121,10 @@ def _open(flags: argparse.Namespace, out: Path) -> Job:
     loaded = [checkpoint.load_detector(path) for path in paths]
     networks = [Network(*both) for both in zip(_names(paths), loaded, strict=True)]
     if flags.measurement == "leak":
-        return Job(networks, [], out, flags)
+        return Job(networks, [], out, flags, _train)
     wanted = parse_data(flags.data or people.data_name(loaded[0].config.data))
     targets = [(open_catalog(name, flags.data_dir), split) for name, split in wanted]
-    return Job(networks, targets, out, flags)
+    return Job(networks, targets, out, flags, _train)
 
 
 def _names(paths: list[str]) -> list[str]:
@@ -147,81 +141,23 @@ def _names(paths: list[str]) -> list[str]:
     return [n if names.count(n) == 1 else path for n, path in zip(names, paths, strict=True)]
 
 
-def _options(job: Job, *names: str, **renamed: str) -> dict[str, Any]:
-    """The flags that were given, or their default, as arguments of a measurement."""
-    wanted = {name: name for name in names} | renamed
-    defaults = {f: by_name.get(job.flags.measurement) for f, by_name in DEFAULTS.items()}
-    values = {name: getattr(job.flags, flag) or defaults.get(flag) for name, flag in wanted.items()}
-    given = {name: value for name, value in values.items() if value is not None}
-    return {**given, "seed": job.flags.seed, "quiet": job.flags.quiet}
+def _train(config: "Config", folder: Path, quiet: bool, part: "Part", count: int) -> "Network":
+    """Trains on a part of the fakes, or goes on; its folder is named after what it is fed."""
+    from iid_jax import checkpoint
+    from iid_jax.leakage.network import Network
+    from iid_jax.training import loop
 
-
-def _leak(job: Job) -> "Section":
-    from iid_jax.data import people
-    from iid_jax.data.catalog import open_catalog
-    from iid_jax.leakage import leak
-
-    def home(network):
-        name = people.data_name(network.loaded.config.data)
-        try:
-            return leak.Home(network, open_catalog(name, job.flags.data_dir))
-        except DataError as error:
-            return leak.Home(network, None, str(error))
-
-    homes = [home(network) for network in job.networks]
-    if all(home.catalog is None for home in homes):
-        raise DataError(homes[0].reason)
-    return leak.measure(homes, job.flags.bootstrap, job.flags.seed, job.flags.quiet)
-
-
-def _probe(job: Job) -> "Section":
-    from iid_jax.leakage import existence
-
-    options = _options(job, "feature") | {"bootstrap": job.flags.bootstrap}
-    controls = not job.flags.no_controls
-    return existence.measure(job.networks, job.targets, controls=controls, **options)
-
-
-def _influence(job: Job) -> "Section":
-    from iid_jax.leakage import influence
-    from iid_jax.leakage.masked import BASELINES
-
-    kinds = tuple((job.flags.baseline or ",".join(BASELINES)).split(","))
-    for kind in kinds:
-        if kind not in BASELINES:
-            raise UsageError(f"--baseline: unknown {kind!r}{nearest(kind, BASELINES)}")
-    plan = influence.Plan(baselines=kinds, bootstrap=job.flags.bootstrap, seed=job.flags.seed)
-    given = {name: getattr(job.flags, name) for name in ("images", "contexts")}
-    plan = plan._replace(**{name: value for name, value in given.items() if value})
-    return influence.measure(job.networks, job.targets, plan, job.out / "work", job.flags.quiet)
-
-
-def _embedding(job: Job) -> "Section":
-    from iid_jax.leakage import embedding
-
-    return embedding.measure(job.networks, job.targets, **_options(job, "feature", "people"))
-
-
-def _cam(job: Job) -> "Section":
-    from iid_jax.leakage import pointing
-
-    options = _options(job, "feature", count="images") | {"bootstrap": job.flags.bootstrap}
-    return pointing.measure(job.networks, job.targets, **options)
-
-
-_MEASURE: "dict[str, Callable[[Job], Section]]" = {
-    "leak": _leak,
-    "probe": _probe,
-    "influence": _influence,
-    "embedding": _embedding,
-    "cam": _cam,
-}
+    fed = [part.record_id(row) for row in part.select("train")]
+    about = json.dumps([config.to_dict(), part.fingerprint, fed])
+    name = f"subsets-{count}-{hashlib.sha256(about.encode()).hexdigest()[:12]}"
+    workdir = folder / "work" / name
+    workdir.mkdir(parents=True, exist_ok=True)
+    loop.train(config, workdir, part, quiet=quiet)
+    return Network(f"{count} subsets", checkpoint.load_detector(workdir))
 
 
 def _write(job: Job, found: "Section", command: str) -> None:
     """Writes the pictures, results.json and the page, each whole or not at all."""
-    import json
-
     from iid_jax import plots
     from iid_jax.evaluation import summary
     from iid_jax.leakage import page, section

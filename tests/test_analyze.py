@@ -84,6 +84,9 @@ def test_unusable_pictures_end_with_3(run_dir, practice_dir, tmp_path, monkeypat
         (["probe", "--config.seed=1"], "--config.seed: a detector is analyzed"),
         (["probe", "--feature=embeding"], "no feature 'embeding' (did you mean 'embedding'?)"),
         (["cam", "--feature=embedding"], "no map for Grad-CAM in 'embedding'"),
+        (["subsets"], "subsets needs --config"),
+        (["subsets", "--config=c.py", "--by=person"], "--by: unknown 'person'"),
+        (["probe", "--subsets=3"], "--subsets goes with subsets, not with probe"),
         (["influence", "--baseline=grey"], "--baseline: unknown 'grey'"),
     ],
 )
@@ -117,3 +120,14 @@ def test_a_missing_data_set_names_the_command_that_makes_it(told, run_dir, tmp_p
         "analyze", "leak", f"--checkpoint={run_dir}", f"--data_dir={tmp_path}", f"--out={tmp_path}"
     )
     assert code == 4 and "prepare" in line
+
+
+@pytest.mark.long
+def test_detectors_are_trained_on_growing_numbers_of_subsets(run_dir, practice_dir, tmp_path):
+    flags = ["--config=configs/quickstart.py", "--subsets=2", "--config.train.steps=4"]
+    flags += ["--config.train.batch_size=8", "--config.train.eval_every=4"]
+    assert analyze(run_dir, practice_dir, tmp_path, "subsets", *flags) == 0
+    found = json.loads((tmp_path / RESULTS).read_text(encoding="utf-8"))["measurements"]["subsets"]
+    names = {row["detector"] for row in found["results"] if row["value"] is not None}
+    assert names == {"1 subsets", "2 subsets"}
+    assert len(found["figures"]) == 3

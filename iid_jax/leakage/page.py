@@ -58,24 +58,44 @@ def _part(name: str, measured: Mapping[str, Any], pictures: Mapping[str, bytes])
 
 
 def _tables(rows: Sequence[Row]) -> list[dict[str, Any]]:
-    """One table for each data set: detectors and methods down, metrics across."""
+    """For each data set a table of what is over all manipulations, and one of what is by them.
+
+    One table where both have the same metrics.
+    """
     tables = []
     for data in dict.fromkeys(row["data"] for row in rows):
         here = [row for row in rows if row["data"] == data]
-        metrics = list(dict.fromkeys(row["metric"] for row in here))
-        cells = {(row["detector"], row["method"], row["metric"]): row for row in here}
-        lines = [
-            {
-                "name": detector,
-                "method": "" if method == ALL else method,
-                "cells": [cells.get((detector, method, metric)) for metric in metrics],
-            }
-            for detector, method in dict.fromkeys((r["detector"], r["method"]) for r in here)
-        ]
-        columns = [wording.METRICS.get(metric, metric.replace("_", " ")) for metric in metrics]
-        methods = any(line["method"] for line in lines)
-        tables.append({"data": data, "columns": columns, "rows": lines, "methods": methods})
+        sides = [[r for r in here if (r["method"] == ALL) is whole] for whole in (True, False)]
+        metrics = [{row["metric"] for row in side} for side in sides]
+        parts = [here] if metrics[0] & metrics[1] else [side for side in sides if side]
+        tables += [{"data": data, **_table(part)} for part in parts]
     return tables
+
+
+def _table(rows: Sequence[Row]) -> dict[str, Any]:
+    """Detectors and methods down, metrics across."""
+    metrics = list(dict.fromkeys(row["metric"] for row in rows))
+    cells = {(row["detector"], row["method"], row["metric"]): row for row in rows}
+    lines = [
+        {
+            "name": detector,
+            "method": "" if method == ALL else method,
+            "cells": [_cell(cells.get((detector, method, metric))) for metric in metrics],
+        }
+        for detector, method in dict.fromkeys((r["detector"], r["method"]) for r in rows)
+    ]
+    columns = [wording.METRICS.get(metric, metric.replace("_", " ")) for metric in metrics]
+    return {"columns": columns, "rows": lines, "methods": any(line["method"] for line in lines)}
+
+
+def _cell(row: Row | None) -> dict[str, str]:
+    if row is None:
+        return {"value": "", "interval": "", "reason": ""}
+    if row["value"] is None:
+        return {"value": "", "interval": "", "reason": row["reason"]}
+    value = f"{row['value']:{wording.FORMATS.get(row['metric'], '.3f')}}"
+    interval = "" if row["lo"] is None else f"{row['lo']:.3f} to {row['hi']:.3f}"
+    return {"value": value, "interval": interval, "reason": ""}
 
 
 def _embed(png: bytes) -> str:

@@ -40,7 +40,9 @@ MEASUREMENTS = {
     ),
     "subsets": Measurement(
         "Do more kinds of artifacts help?",
-        "Detectors trained on growing numbers of subsets of the training fakes.",
+        "The training fakes are divided, by k-means on a detector's features or by manipulation, "
+        "and detectors are trained alike on one subset, on two, and so on, the largest first. The "
+        "number of steps stays the same, so only the variety grows.",
     ),
     "cam": Measurement(
         "Where does the detector look?",
@@ -53,7 +55,7 @@ METRICS = {
     "leak_auc": "leak AUC",
     "familiarity_auc": "familiarity AUC",
     "donors_above_90": "donors above 90 % of new people",
-    "video_auc": "video AUC, new people",
+    "video_auc": "video AUC",
     "train_donors": "donors in training",
     "top1": "top-1",
     "top5": "top-5",
@@ -74,9 +76,12 @@ METRICS = {
     "silhouette_label": "by label",
     "pointing": "peak inside the mask",
     "energy_inside": "share inside the mask",
+    "fakes": "fakes",
     "box_ap_0.3": "box AP at IoU 0.3",
     "box_ap_0.5": "at 0.5",
 }
+# Of metrics that are not told to three places.
+FORMATS = {"train_donors": ".0f", "fakes": ".0f", "l2": ".0e"}
 # Of every measurement, the number that is told first.
 _TOLD = {
     "leak": "leak_auc",
