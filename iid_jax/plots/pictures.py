@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 TRUE, PREDICTED, FACE = "#00e5a0", "#ff5c39", "#ffd23f"
+# So many predicted boxes have their score beside them; more would hide the face.
+BOLD = 3
 
 
 class Picture(NamedTuple):
@@ -73,15 +75,14 @@ def draw_faces(axis: Any, image: np.ndarray, faces: Iterable[Found], size: float
     axis.set_axis_off()
     for face in faces:
         draw_box(axis, face.box, FACE, face.text, width=2.0, size=size)
-        for place, chance in face.artifacts:
-            draw_box(axis, place, PREDICTED, f"{chance:.2f}", size=0.8 * size)
+        _draw_predicted(axis, face.artifacts, BOLD, 0.8 * size)
     axis.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5))
 
 
-def draw_picture(axis: Any, picture: Picture, bold: int | None = None) -> None:
+def draw_picture(axis: Any, picture: Picture, bold: int = BOLD) -> None:
     """Draws one canvas and what is to be drawn over it.
 
-    Boxes after the first `bold`, best first, are thin and have no score: many would hide the face.
+    Boxes after the first `bold`, best first, are thin and have no score.
     """
     side = picture.image.shape[0]
     axis.imshow(picture.image)
@@ -92,12 +93,18 @@ def draw_picture(axis: Any, picture: Picture, bold: int | None = None) -> None:
         draw_box(axis, picture.truth * side, TRUE, width=1.2, style="--")
     if picture.boxes is not None:
         scores = [None] * len(picture.boxes) if picture.scores is None else picture.scores
-        drawn = list(zip(picture.boxes, scores, strict=True))
-        for box, _ in drawn[len(drawn) if bold is None else bold :]:
-            draw_box(axis, box * side, PREDICTED, width=0.5)
-        for box, chance in drawn[:bold]:
-            draw_box(axis, box * side, PREDICTED, "" if chance is None else f"{chance:.2f}")
+        _draw_predicted(axis, list(zip(picture.boxes * side, scores, strict=True)), bold)
     axis.set(xlim=(-0.5, side - 0.5), ylim=(side - 0.5, -0.5))
+
+
+def _draw_predicted(
+    axis: Any, drawn: Sequence[tuple[Any, float | None]], bold: int, size: float = 6.5
+) -> None:
+    """Draws (box, score), best first: those after the first `bold` below the others, and thin."""
+    for box, _ in drawn[bold:]:
+        draw_box(axis, box, PREDICTED, width=0.5)
+    for box, chance in drawn[:bold]:
+        draw_box(axis, box, PREDICTED, "" if chance is None else f"{chance:.2f}", size=size)
 
 
 def draw_box(
