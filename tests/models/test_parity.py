@@ -6,6 +6,7 @@ every layer divides by a batch's deviation, by 4e-5 (ResNet-34 and ADM) and 6e-5
 """
 
 import contextlib
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -72,8 +73,13 @@ def precision(name):
         yield jnp.dtype(name)
 
 
-def loaded(model, dtype):
-    variables = weights.from_torch(model.tensors)
+@pytest.fixture
+def loaded(from_torch):
+    return partial(_loaded, from_torch)
+
+
+def _loaded(from_torch, module, model, dtype):
+    variables = from_torch(module, model.tensors)
     images = jnp.asarray(model.images, dtype)
     return jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype), variables), images
 
@@ -129,12 +135,14 @@ def assert_running_statistics_close(batch_stats, expected, tolerance, prefix="")
 
 
 @pytest.mark.parametrize(("backbone", "dtype"), BACKBONES)
-def test_a_backbone_gives_the_references_features_and_statistics(backbone, dtype, golden_model):
+def test_a_backbone_gives_the_references_features_and_statistics(
+    backbone, dtype, golden_model, loaded
+):
     model = golden_model(f"backbone_{golden_name(backbone)}")
     expected = model.expected
     with precision(dtype) as kind:
         module = models.create(backbone, dtype=kind, **without_drops(backbone))
-        variables, images = loaded(model, kind)
+        variables, images = loaded(module, model, kind)
         maps, features = evaluated(module, variables, images)
         (train_maps, _), updated = trained(module, variables, images)
     assert_close(torch_order(maps)[:, ::MAP_STEP], expected["eval_feat_sample_f64"], EVAL[dtype])
@@ -146,23 +154,25 @@ def test_a_backbone_gives_the_references_features_and_statistics(backbone, dtype
     )
 
 
-def test_efficientnet_b3_gives_the_references_features(golden_model):
+def test_efficientnet_b3_gives_the_references_features(golden_model, loaded):
     model = golden_model("backbone_efficientnet-b3")
     with precision("float32") as kind:
         module = models.create("efficientnet_b3")
-        maps, features = evaluated(module, *loaded(model, kind))
+        maps, features = evaluated(module, *loaded(module, model, kind))
     sample = torch_order(maps)[:, ::MAP_STEP]
     assert_close(sample, model.expected["eval_feat_sample_f64"], EVAL["float32"])
     assert_taps_close("efficientnet_b3", features, model.expected, EVAL["float32"])
 
 
 @pytest.mark.parametrize(("backbone", "dtype"), DETECTORS)
-def test_the_detector_gives_the_references_outputs_and_statistics(backbone, dtype, golden_model):
+def test_the_detector_gives_the_references_outputs_and_statistics(
+    backbone, dtype, golden_model, loaded
+):
     model = golden_model(f"caddm_{golden_name(backbone)}")
     expected = model.expected
     with precision(dtype) as kind:
         module = Detector(backbone, dtype=kind, dropout=0.0, **without_drops(backbone))
-        variables, images = loaded(model, kind)
+        variables, images = loaded(module, model, kind)
         found = evaluated(module, variables, images)
         trained_outputs, updated = trained(module, variables, images)
     assert_taps_close(backbone, found.features, expected, EVAL[dtype])
@@ -176,10 +186,10 @@ def test_the_detector_gives_the_references_outputs_and_statistics(backbone, dtyp
     assert_running_statistics_close(updated["batch_stats"], expected, TRAIN[dtype])
 
 
-def test_the_detector_in_float32_gives_the_references_outputs(golden_model):
+def test_the_detector_in_float32_gives_the_references_outputs(golden_model, loaded):
     model = golden_model("caddm_resnet34")
-    variables, images = loaded(model, jnp.float32)
-    found = evaluated(Detector("resnet34"), variables, images)
+    module = Detector("resnet34")
+    found = evaluated(module, *loaded(module, model, jnp.float32))
     assert_close(found.deltas, model.expected["eval_loc_f64"], EVAL["float32"])
     assert_close(found.box_logits, model.expected["eval_conf_f64"], EVAL["float32"])
     assert_close(found.logits, model.expected["eval_logits_f64"], EVAL["float32"])
@@ -203,12 +213,12 @@ def reference_loss(module, params, batch_stats, images, batch):
 
 
 @pytest.mark.long
-def test_the_gradients_of_the_training_loss_are_the_references(golden_model):
+def test_the_gradients_of_the_training_loss_are_the_references(golden_model, loaded):
     model = golden_model("caddm_resnet34")
     expected = model.expected
     with precision("float64") as kind:
         module = Detector("resnet34", dtype=kind)
-        variables, images = loaded(model, kind)
+        variables, images = loaded(module, model, kind)
 
         def loss(params, stats, images):
             return reference_loss(module, params, stats, images, expected)
