@@ -204,6 +204,8 @@ class ModelConfig:
     """The detector: a backbone, and the Artifact Detection Module or none (plain classifier).
 
     `dropout` and `drop_connect` are those published with the backbone where they are None.
+    `init_from`: a file of published weights, a run or an export, whose backbone training starts
+    from.
     """
 
     backbone: str = "resnet_small"
@@ -213,6 +215,7 @@ class ModelConfig:
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     dropout: float | None = None
     drop_connect: float | None = None
+    init_from: str | None = None
 
     def __post_init__(self):
         for name in ("dropout", "drop_connect"):

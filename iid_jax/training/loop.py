@@ -10,16 +10,18 @@ from typing import Any
 import jax
 
 from iid_jax.checkpoint import Checkpoints
-from iid_jax.config import Config
+from iid_jax.config import Config, ModelConfig
 from iid_jax.data import pipeline, samples
 from iid_jax.data.catalog import Catalog
 from iid_jax.errors import DataError
 from iid_jax.models import detector
+from iid_jax.models.input_spec import InputSpec
 from iid_jax.progress import Progress
-from iid_jax.training import optim, sharding, state, step, validation
+from iid_jax.training import optim, pretrained, sharding, state, step, validation
 from iid_jax.training.feed import Feed
 from iid_jax.training.log import Log
 from iid_jax.training.preemption import Preempted, Stop
+from iid_jax.training.state import State
 
 
 def train(config: Config, workdir: Path, catalog: Catalog, quiet: bool = False) -> dict[str, Any]:
@@ -61,11 +63,15 @@ def train(config: Config, workdir: Path, catalog: Catalog, quiet: bool = False) 
             current, info = checkpoints.restore(done, current)
             feed.resume(info["data"])
             spent = info["spent"]
+        elif config.model.init_from:
+            current, said = _start_from(config.model, spec, current)
         log = closing.enter_context(Log(workdir, done, active=first))
         progress = Progress(length.steps, "train", "step", quiet or not first, done)
         closing.callback(progress.close)
         if done or checkpoints.removed:
             progress.say(_resumed(done, length.steps, checkpoints.removed))
+        elif config.model.init_from:
+            progress.say(said)
 
         # ------------------------------------------------------------------------------ the run
         compiled, outcomes = None, collections.Counter()
@@ -112,6 +118,16 @@ def train(config: Config, workdir: Path, catalog: Catalog, quiet: bool = False) 
             f"stopped by SIGTERM, saved at step {done}; the same command goes on from there"
         )
     return {"steps": done, "images": done * length.batch_size, **spent}
+
+
+def _start_from(config: ModelConfig, spec: InputSpec, current: State) -> tuple[State, str]:
+    """Returns the state with the variables of `config.init_from`, and what was taken."""
+    given = config.init_from, config.backbone, spec, current.variables
+    variables, said = pretrained.start_from(*given)
+    laid_out = jax.tree.map(
+        lambda new, old: jax.device_put(new, old.sharding), *(variables, current.variables)
+    )
+    return current.replace(**laid_out), f"train: {said}"
 
 
 def _resumed(done: int, steps: int, removed: list[str]) -> str:
