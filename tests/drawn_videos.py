@@ -7,6 +7,7 @@ the folder $DRAWN_FACES under the frame's sha256.
 import functools
 import hashlib
 import os
+import signal
 import time
 from pathlib import Path
 
@@ -23,6 +24,8 @@ def find(image: np.ndarray) -> list[np.ndarray]:
     """Returns the landmarks (68, 2) of the faces in a frame that a Studio wrote."""
     time.sleep(float(os.environ.get(SLOW, 0)))
     path = Path(os.environ[FACES], f"{_key(image)}.npy")
+    if path.with_suffix(".crash").exists():
+        os.kill(os.getpid(), signal.SIGSEGV)
     return list(np.load(path)) if path.is_file() else []
 
 
@@ -101,6 +104,13 @@ class Studio:
         """Writes a video without a face."""
         green = [np.full((192, 192, 3), (40, 120 + i, 40), np.uint8) for i in range(frames)]
         return write_video(self.folder / name, green)
+
+    def deadly(self, name: str, person: str) -> Path:
+        """Writes a genuine video on whose frames the landmarker crashes, with its process."""
+        path = self.real(name, person, "deadly")
+        for frame in video.FrameReader(path, range(6)):
+            Path(os.environ[FACES], f"{_key(frame.image)}.crash").touch()
+        return path
 
     def text(self, name: str, content: str) -> Path:
         """Writes a text file."""

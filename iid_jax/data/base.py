@@ -4,7 +4,6 @@ A builder says what there is to do (`plan`: tasks per split) and does one task (
 spreads the tasks over processes, writes the records through TFDS and leaves a manifest.
 """
 
-import concurrent.futures
 import contextlib
 import dataclasses
 import os
@@ -78,7 +77,7 @@ class FaceDatasetBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True
         self.jobs, self.quiet, self.beam = jobs, quiet, beam
         self.problems: list[prepared.Problem] = []
         self._closing = contextlib.ExitStack()
-        self._pool: concurrent.futures.Executor | None = None
+        self._workers: workers.Workers | None = None
         super().__init__(file_format="array_record", **kw)
 
     @staticmethod
@@ -93,6 +92,14 @@ class FaceDatasetBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True
     def make(self, task: Any) -> Made:
         """Returns the records of one task; the same whatever was made before."""
         raise NotImplementedError
+
+    def died(self, task: Any) -> Made:
+        """Returns what stands for a task that killed its process, or refuses to go on without it.
+
+        Raises:
+          DataError: the task cannot be left out.
+        """
+        raise DataError(f"{self.name}: {task!r:.200}: {workers.DIED}; run the command again")
 
     def part(self, task: Any) -> str:
         """Returns a name that tells the task and all it is made from; empty: never kept."""
@@ -160,12 +167,11 @@ class FaceDatasetBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True
         if self.jobs <= 1:
             yield from map(self.make_once, tasks)
             return
-        if self._pool is None:
+        if self._workers is None:
             name = f"{self.name}/{self.builder_config.name}" if self.builder_config else self.name
             start = (_start_worker, name, self.settings, self.state(), self.parts)
-            self._pool = self._closing.enter_context(workers.pool(self.jobs, *start))
-        chunk = max(1, min(8, len(tasks) // (4 * self.jobs)))
-        yield from self._pool.map(_work, tasks, chunksize=chunk)
+            self._workers = self._closing.enter_context(workers.Workers(self.jobs, *start))
+        yield from self._workers.map(_work, tasks, self.died)
 
     def _download_and_prepare(self, *args, **kw) -> None:
         """Writes records, report and manifest into the folder that TFDS renames when all is there.

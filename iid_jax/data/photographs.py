@@ -89,7 +89,8 @@ def examine(path: Path, landmarker: Landmarker) -> Photograph | Problem:
     """Returns the photograph of the main face in the file, or (item, status, detail).
 
     Statuses: no_face, unsure_landmarks (not found again on the mirrored picture), padded_face
-    (padding inside the face's box), or a MediaError's reason.
+    (padding inside the face's box), or a MediaError's reason; of a file that takes its process
+    along, `examine_all` tells crashed.
     """
     item = f"{path.parent.name}/{path.name}"
     try:
@@ -129,8 +130,8 @@ def examine_all(
         find = landmarker()
         yield from (examine(path, find) for path in paths)
         return
-    with workers.pool(jobs, _start_worker, landmarker) as pool:
-        yield from pool.map(_work, paths, chunksize=16)
+    with workers.Workers(jobs, _start_worker, landmarker) as processes:
+        yield from processes.map(_work, paths, _died)
 
 
 def read_cut(photograph: Photograph) -> np.ndarray:
@@ -269,3 +270,7 @@ def _start_worker(landmarker: Callable[[], Landmarker]) -> None:
 
 def _work(path: Path) -> Photograph | Problem:
     return examine(path, _worker_landmarker)
+
+
+def _died(path: Path) -> Problem:
+    return (f"{path.parent.name}/{path.name}", "crashed", workers.DIED)

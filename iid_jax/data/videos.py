@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow_datasets as tfds
 
-from iid_jax.data import base, clips, prepared, schema
+from iid_jax.data import base, clips, prepared, schema, workers
 from iid_jax.data.base import Made
 from iid_jax.data.clips import Clip
 from iid_jax.errors import DataError, UsageError, nearest
@@ -106,6 +106,10 @@ class VideoDatasetBuilder(base.FaceDatasetBuilder, skip_registration=True):
             return self._made(task)
         except MediaError as error:
             return Made([], [(task.clip.video_id, error.reason, str(error))])
+
+    def died(self, task: Task) -> Made:
+        """Returns that the clip is lost."""
+        return Made([], [(task.clip.video_id, "crashed", workers.DIED)])
 
     def part(self, task: Task) -> str:
         """Returns a name that tells the clip, its group, their files and the settings."""

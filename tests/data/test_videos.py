@@ -114,6 +114,19 @@ def test_two_processes_make_the_same_bytes(people, prepare_videos, whole, tmp_pa
     assert not (catalog.directory.parent / builder.PARTS).exists()
 
 
+def test_a_video_that_crashes_a_process_is_named_and_costs_itself_alone(
+    tree, whole, tmp_path, capsys
+):
+    tree.deadly("YouTube-real/00009.mp4", "y9")
+    arguments = [f"--dataset={NAME}", f"--source={tree.folder}", f"--data_dir={tmp_path / 'd'}"]
+    arguments += ["--frames=4", "--landmarker=drawn_videos:find", "--jobs=2", "--quiet"]
+    assert main(["prepare", *arguments, "--max_bad=10"]) == 3
+    assert "left out: 1 crashed" in capsys.readouterr().out
+    catalog = open_catalog(NAME, tmp_path / "d")
+    assert told(catalog) == {"crashed": {"YouTube-real/00009"}} | told(whole)
+    assert files(catalog) == files(whole)
+
+
 def test_killed_and_called_again_it_goes_on_and_ends_with_the_same_bytes(
     people, whole, tmp_path, monkeypatch
 ):

@@ -1,4 +1,4 @@
-"""The pool: dead workers are told of, and workers don't outlive what started them."""
+"""Worker processes: one that dies costs its task alone, and none outlives what started them."""
 
 import os
 import signal
@@ -14,12 +14,29 @@ from iid_jax.data import workers
 from iid_jax.errors import DataError
 
 
-def test_a_worker_that_dies_is_a_data_fault():
-    with (
-        pytest.raises(DataError, match="fewer than --jobs=1"),
-        workers.pool(1, os.getpid) as pool,
-    ):
-        list(pool.map(os._exit, [1]))
+def halve(number: int) -> float:
+    """Half of a number; crashes as a decoder does where it is negative."""
+    if number < 0:
+        os.kill(os.getpid(), signal.SIGSEGV)
+    return number / 2
+
+
+def test_a_task_that_kills_its_process_costs_itself_alone():
+    numbers = [1, 2, -3, 4, -5, *range(6, 20)]
+    with workers.Workers(2, os.getpid) as processes:
+        found = list(processes.map(halve, numbers, lambda number: f"{number} died"))
+        assert found == [f"{n} died" if n < 0 else n / 2 for n in numbers]
+        assert list(processes.map(halve, [1, 2], str)) == [0.5, 1.0]
+
+
+def test_processes_that_never_begin_are_no_tasks_fault():
+    with workers.Workers(1, os._exit, 1) as processes, pytest.raises(DataError, match="--jobs=1"):
+        list(processes.map(halve, [1, 2], str))
+
+
+def test_an_error_of_a_task_is_raised_and_not_taken_for_a_death():
+    with workers.Workers(1, os.getpid) as processes, pytest.raises(TypeError):
+        list(processes.map(halve, [2, "x"], str))
 
 
 def alive(number: int) -> bool:
@@ -35,8 +52,9 @@ def test_workers_end_with_the_process_that_started_them(tmp_path):
         import os, time
         from iid_jax.data import workers
         if __name__ == "__main__":
-            with workers.pool(1, os.getpid) as pool:
-                print(pool.submit(os.getpid).result(), flush=True)
+            with workers.Workers(1, os.getpid) as processes:
+                for worker in processes.map(abs, [1], str):
+                    print(processes._pool.submit(os.getpid).result(), flush=True)
                 time.sleep(60)
     """)
     script = tmp_path / "script.py"
