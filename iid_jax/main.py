@@ -10,6 +10,7 @@ VERBS = {
     "prepare": "make or import a data set",
     "evaluate": "score a detector on prepared data sets",
     "predict": "score pictures and videos, and show where artifacts are",
+    "convert": "make of a published detector's PyTorch weights what is read here",
     "export": "make of a detector what others can use: Orbax, safetensors, StableHLO, a card",
     "analyze": "measure whether detectors leak identities",
     "show": "draw what the trainer is fed, or what a detector says of held-out pictures",

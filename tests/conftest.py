@@ -2,6 +2,7 @@
 
 import fcntl
 import hashlib
+import importlib.util
 import json
 import os
 from pathlib import Path
@@ -48,6 +49,16 @@ def golden():
             return dict(stored)
 
     return read
+
+
+@pytest.fixture(scope="session")
+def weights_rule():
+    """The module tests/golden_weights.py (test folders are no packages: loaded by its path)."""
+    path = REPOSITORY / "tests" / "golden_weights.py"
+    spec = importlib.util.spec_from_file_location("golden_weights", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture(scope="session")

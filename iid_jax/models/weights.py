@@ -1,5 +1,6 @@
 """Published weights made into ours: every tensor has its place, or is named (NumPy only)."""
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -14,6 +15,8 @@ Shape = tuple[int, ...]
 STATISTICS = {"running_mean": "mean", "running_var": "var"}
 # PyTorch's counter of batches says nothing of the network.
 COUNTER = "num_batches_tracked"
+# What a backbone has beside its layers: the counter, and the classifier it was trained with.
+BESIDE = rf"{COUNTER}$|(^|\.)(_?fc|classifier|last_linear)(\.\d+)?\.(weight|bias)$"
 # The stems' first convolutions and the norms behind them, by name.
 STEMS = {"stem_conv": "stem_bn", "stem_conv1": "stem_bn1"}
 
@@ -23,7 +26,8 @@ class Placement(NamedTuple):
 
     `scheme` is a key of `SCHEMES`, `paths` {tensor: path}, such as ("params", "trunk", "stem_conv",
     "kernel"). Listed are the names of tensors that have no place (`unused`), of variables that no
-    tensor gives (`missing`) and of tensors of another shape (`misshapen`, with both shapes).
+    tensor gives (`missing`) and of tensors of another shape (`misshapen`, with both shapes). The
+    unused are `foreign` where they are of a backbone that has more layers than this one.
     """
 
     scheme: str
@@ -31,6 +35,7 @@ class Placement(NamedTuple):
     unused: tuple[str, ...]
     missing: tuple[str, ...]
     misshapen: tuple[str, ...]
+    foreign: tuple[str, ...]
 
 
 def place(shapes: Mapping[str, Shape], expected: Mapping[Where, Shape]) -> Placement:
@@ -41,18 +46,19 @@ def place(shapes: Mapping[str, Shape], expected: Mapping[Where, Shape]) -> Place
     """
     found = {scheme: _paths(shapes, scheme) for scheme in SCHEMES}
     scheme = max(found, key=lambda name: sum(p in expected for p in found[name].values()))
-    paths, unused, misshapen = {}, [], []
+    paths, unused, misshapen, foreign = {}, [], [], []
     for name, path in found[scheme].items():
         if path not in expected:
-            unused.append(name)
+            unused += [name] * (not name.endswith(COUNTER))
+            foreign += [name] * (path[1] == "trunk" and not re.search(BESIDE, name))
         elif tuple(shapes[name]) not in _torch_shapes(expected[path]):
             ours, theirs = _torch_shapes(expected[path])[0], tuple(shapes[name])
             misshapen.append(f"{name} is {theirs} instead of {ours}")
         else:
             paths[name] = path
-    unused = [name for name in unused if not name.endswith(COUNTER)]
     missing = sorted("/".join(path) for path in set(expected) - set(found[scheme].values()))
-    return Placement(scheme, paths, tuple(unused), tuple(missing), tuple(misshapen))
+    lists = (tuple(names) for names in (unused, missing, misshapen, foreign))
+    return Placement(scheme, paths, *lists)
 
 
 def variables(

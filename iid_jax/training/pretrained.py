@@ -14,6 +14,7 @@ from iid_jax.models import weight_files, weights
 from iid_jax.models.input_spec import InputSpec
 from iid_jax.models.weight_names import SCHEMES
 
+Expected = Mapping[weights.Where, weights.Shape]
 TRUNK = "trunk"
 NAMED = 5
 
@@ -22,7 +23,8 @@ NAMED = 5
 class Given:
     """Arrays from elsewhere, {path: array}, the input they are used to, and where they are from.
 
-    `misshapen` names what a file has in another shape, `unused` what it has beside.
+    `misshapen` names what is there in another shape, `unused` what is there beside, `foreign` those
+    of its backbone.
     """
 
     arrays: Mapping[weights.Where, np.ndarray]
@@ -30,6 +32,7 @@ class Given:
     source: str
     misshapen: tuple[str, ...] = ()
     unused: tuple[str, ...] = ()
+    foreign: tuple[str, ...] = ()
 
 
 def start_from(
@@ -46,16 +49,16 @@ def start_from(
     """
     expected = weights.described(fresh)
     path = Path(path)
-    given = _detector(path) if path.is_dir() else _file(path, expected, spec.size)
+    given = (_detector if path.is_dir() else _file)(path, expected, spec.size)
     lacking = [
         "/".join(where)
         for where, shape in expected.items()
         if where[1] == TRUNK and getattr(given.arrays.get(where), "shape", None) != shape
     ]
-    if lacking:
+    if lacking or given.foreign:
         raise DataError(
             f"config.model.init_from={path} is no {backbone} ({given.source}): "
-            f"{named([*given.misshapen, *lacking])}"
+            f"{named([*given.misshapen, *lacking, *given.foreign])}"
         )
     heads = _fitting(given.arrays, expected)
     taken = {
@@ -77,13 +80,15 @@ def named(names: tuple[str, ...] | list[str]) -> str:
     return ", ".join(names[:NAMED]) + more
 
 
-def _detector(path: Path) -> Given:
+def _detector(path: Path, expected: Expected, size: int) -> Given:
     loaded = checkpoint.load_detector(path)
     arrays = {where: np.asarray(leaf) for where, leaf in _leaves(loaded.variables).items()}
-    return Given(arrays, loaded.input_spec, f"a detector on {loaded.config.model.backbone}")
+    foreign = ["/".join(w) for w in arrays if w[1] == TRUNK and w not in expected]
+    source = f"a detector on {loaded.config.model.backbone}"
+    return Given(arrays, loaded.input_spec, source, foreign=tuple(foreign))
 
 
-def _file(path: Path, expected: Mapping[weights.Where, weights.Shape], size: int) -> Given:
+def _file(path: Path, expected: Expected, size: int) -> Given:
     tensors = weight_files.open_tensors(path)
     placed = weights.place({name: t.shape for name, t in tensors.items()}, expected)
     nested = weights.variables(placed, lambda name: tensors[name].read(), expected)
@@ -93,6 +98,7 @@ def _file(path: Path, expected: Mapping[weights.Where, weights.Shape], size: int
         f"read as {placed.scheme}",
         placed.misshapen,
         placed.unused,
+        placed.foreign,
     )
 
 
@@ -101,9 +107,7 @@ def _leaves(tree: Mapping[str, Any]) -> dict[weights.Where, Any]:
     return {tuple(key.key for key in keys): leaf for keys, leaf in leaves}
 
 
-def _fitting(
-    arrays: Mapping[weights.Where, np.ndarray], expected: Mapping[weights.Where, weights.Shape]
-) -> set[str]:
+def _fitting(arrays: Mapping[weights.Where, np.ndarray], expected: Expected) -> set[str]:
     """The heads of which every array is there in the right shape."""
     heads = {where[1] for where in expected} - {TRUNK}
     wrong = {
@@ -114,9 +118,7 @@ def _fitting(
     return heads - wrong
 
 
-def _account(
-    path: Path, given: Given, heads: set[str], expected: Mapping[weights.Where, weights.Shape]
-) -> str:
+def _account(path: Path, given: Given, heads: set[str], expected: Expected) -> str:
     fresh = sorted({where[1] for where in expected} - heads - {TRUNK})
     parts = [f"starts from {path} ({given.source}): {', '.join([TRUNK, *sorted(heads)])}"]
     if fresh:

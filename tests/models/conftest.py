@@ -1,7 +1,5 @@
 """Golden models: the reference's weights, input and outputs."""
 
-import importlib.util
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -18,16 +16,6 @@ class GoldenModel(NamedTuple):
     tensors: dict[str, np.ndarray]
     images: np.ndarray
     expected: dict[str, Any]
-
-
-@pytest.fixture(scope="session")
-def weights_rule():
-    """The module tests/golden_weights.py (test folders are no packages: loaded by its path)."""
-    path = Path(__file__).parents[1] / "golden_weights.py"
-    spec = importlib.util.spec_from_file_location("golden_weights", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope="session")

@@ -135,6 +135,7 @@ def test_every_tensor_of_a_published_file_has_its_place(scheme):
     assert not found.missing
     assert not found.misshapen
     assert sorted(found.unused) == [f"{head}bias", f"{head}weight"]
+    assert not found.foreign
 
 
 def test_pointwise_weights_may_be_two_dimensional():
@@ -161,6 +162,7 @@ def test_every_variable_of_a_backbone_has_one_torch_tensor(backbone, golden_mode
     assert not found.missing
     assert not found.misshapen
     assert sorted(found.unused) == ["fc.bias", "fc.weight"]
+    assert not found.foreign
 
 
 @pytest.mark.parametrize("backbone", ["resnet34", "efficientnet_b3", "efficientnet_b4"])
@@ -181,7 +183,7 @@ def test_what_is_left_over_missing_or_of_another_shape_is_named():
     expected[("params", "trunk", "stem_bn", "scale")] = (64,)
     found = weights.place({"conv1.weight": (64, 1, 7, 7), "head.weight": (2, 64)}, expected)
     assert found.misshapen == ("conv1.weight is (64, 1, 7, 7) instead of (64, 3, 7, 7)",)
-    assert found.unused == ("head.weight",)
+    assert found.unused == found.foreign == ("head.weight",)
     assert found.missing == ("params/trunk/stem_bn/scale",)
     assert found.paths == {}
 

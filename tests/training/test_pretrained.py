@@ -60,6 +60,17 @@ def test_another_backbones_file_is_refused_with_its_tensors(torchvision_file):
         pretrained.start_from(torchvision_file[0], "resnet34", spec, before)
 
 
+def test_a_larger_backbones_file_is_refused_too(golden, tmp_path):
+    spec, before = fresh(backbone="resnet18", canvas=224, adm_width=16)
+    large = golden("model_backbone_resnet34")
+    shapes = [tuple(int(side) for side in row if side) for row in large["tensor_shapes"]]
+    names = map(str, large["tensor_names"])
+    path = tmp_path / "resnet34.safetensors"
+    save_file({n: np.zeros(s, np.float32) for n, s in zip(names, shapes, strict=True)}, path)
+    with pytest.raises(DataError, match=r"is no resnet18 .*layer1\.2\.bn1\.bias"):
+        pretrained.start_from(path, "resnet18", spec, before)
+
+
 def test_nothing_there_is_a_usage_error(tmp_path):
     spec, before = fresh(canvas=112)
     with pytest.raises(UsageError, match="no such file"):
