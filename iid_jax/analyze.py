@@ -70,6 +70,7 @@ def _parser() -> Parser:
     )
     parser.add_argument("--bootstrap", type=int, default=1000, help="draws for intervals")
     parser.add_argument("--seed", type=int, default=0, help="of all that is drawn")
+    parser.add_allow_other_landmarker()
     parser.add_data_dir()
     parser.add_quiet()
     return parser
@@ -113,7 +114,7 @@ def _check(flags: argparse.Namespace) -> None:
 def _open(flags: argparse.Namespace, out: Path) -> Job:
     """Loads the detectors and opens the data sets."""
     from iid_jax import checkpoint
-    from iid_jax.data import people
+    from iid_jax.data import mixing, people
     from iid_jax.data.catalog import open_catalog
     from iid_jax.leakage.network import Network
 
@@ -124,6 +125,9 @@ def _open(flags: argparse.Namespace, out: Path) -> Job:
         return Job(networks, [], out, flags, _train)
     wanted = parse_data(flags.data or people.data_name(loaded[0].config.data))
     targets = [(open_catalog(name, flags.data_dir), split) for name, split in wanted]
+    met = [catalog for catalog, _ in targets], flags.data_dir, flags.allow_other_landmarker
+    for note in mixing.notes(loaded, *met):
+        print(note)
     return Job(networks, targets, out, flags, _train)
 
 

@@ -41,7 +41,10 @@ _STEP_FOLDER = re.compile(r"^\d+(\.orbax-checkpoint-tmp.*)?$")
 
 @dataclasses.dataclass(frozen=True)
 class Loaded:
-    """A detector ready for use: Linen module, variables (NumPy), input spec, anchors or None."""
+    """A detector ready for use: Linen module, variables (NumPy), input spec, anchors or None.
+
+    `landmarker` is the fingerprint of its training data's, "" where the checkpoint has none.
+    """
 
     module: Any
     variables: dict[str, Any]
@@ -49,6 +52,7 @@ class Loaded:
     anchors: np.ndarray | None
     config: Config
     step: int
+    landmarker: str = ""
 
 
 class Checkpoints:
@@ -205,6 +209,7 @@ def load_detector(path: str | Path) -> Loaded:
         anchors=anchors,
         config=config,
         step=int(info["step"]) if isinstance(info.get("step"), int) else 0,
+        landmarker=str(info.get("landmarker") or ""),
     )
 
 

@@ -53,6 +53,7 @@ def _parser() -> Parser:
         help="score corrupted pictures too: all, or kind[:level][,...] of saturation, contrast, "
         "block, noise, blur, pixelation and codec (videos), levels 1 to 5",
     )
+    parser.add_allow_other_landmarker()
     parser.add_argument("--seed", type=int, help="of the bootstrap, with --from_scores (default 0)")
     parser.add_quiet()
     return parser
@@ -91,7 +92,7 @@ def _run(flags: argparse.Namespace, command: str):
     corruptions = corrupt.parse(flags.corrupt) if flags.corrupt else []
 
     from iid_jax import checkpoint
-    from iid_jax.data import people
+    from iid_jax.data import mixing, people
     from iid_jax.data.catalog import open_catalog
     from iid_jax.errors import DataError
     from iid_jax.evaluation import report, summary
@@ -101,6 +102,9 @@ def _run(flags: argparse.Namespace, command: str):
     trained_on = people.data_name(config.data)
     targets = parse_data(flags.data or trained_on)
     catalogs = {name: open_catalog(name, flags.data_dir) for name, _ in targets}
+    met = flags.data_dir, flags.allow_other_landmarker
+    for note in mixing.notes([detector], catalogs.values(), *met):
+        print(note)
     try:
         home = catalogs.get(trained_on) or open_catalog(trained_on, flags.data_dir)
     except DataError:

@@ -38,6 +38,14 @@ class Parser(argparse.ArgumentParser):
         default = os.environ.get("IID_DATA_DIR", "data")
         self.add_argument("--data_dir", default=default, help="folder of the prepared data sets")
 
+    def add_allow_other_landmarker(self) -> None:
+        """Adds --allow_other_landmarker, see `data.mixing`."""
+        self.add_argument(
+            "--allow_other_landmarker",
+            action="store_true",
+            help="take data on which another landmarker found the faces than on the training's",
+        )
+
     def add_quiet(self) -> None:
         """Adds --quiet."""
         self.add_argument("--quiet", action="store_true", help="no progress")

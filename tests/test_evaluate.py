@@ -8,6 +8,7 @@ import pytest
 
 from iid_jax import checkpoint, main
 from iid_jax.config import Config, EvalConfig
+from iid_jax.data.catalog import Catalog
 from iid_jax.errors import UsageError
 from iid_jax.evaluation import report, stored, summary
 from iid_jax.flags import parse_data
@@ -51,6 +52,7 @@ def workdir(tmp_path, monkeypatch):
         anchors=None,
         config=CONFIG,
         step=1,
+        landmarker="",
     )
     monkeypatch.setattr(checkpoint, "load_detector", lambda path: loaded)
     folder = tmp_path / "run"
@@ -213,3 +215,16 @@ def test_corrupted_pictures_are_scored_and_averaged(workdir, practice_dir, tmp_p
     assert ("test@pixels", "video_auc") not in rows
     stored = tmp_path / "out" / "scores" / "practice_faces.default.test@saturation-5.csv"
     assert stored.read_text(encoding="utf-8").count("test@saturation-5") > 10
+
+
+def test_data_of_another_landmarker_is_refused_until_allowed(
+    workdir, practice_dir, monkeypatch, capsys
+):
+    monkeypatch.setattr(Catalog, "landmarker", "dlib-20/ab")
+    checkpoint.load_detector("").landmarker = "mediapipe-1/cd"
+    where = (f"--checkpoint={workdir}", f"--data_dir={practice_dir}", "--data=practice_faces:moon")
+    assert run(*where) == 4
+    assert "found by dlib-20/ab" in capsys.readouterr().err
+    assert run(*where, "--allow_other_landmarker") == 4
+    told = capsys.readouterr()
+    assert "found by dlib-20/ab" in told.out and "moon" in told.err

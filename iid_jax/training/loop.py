@@ -109,8 +109,9 @@ def train(config: Config, workdir: Path, catalog: Catalog, quiet: bool = False) 
                 merit = look.merit(found)
             if to_save or stopping or (merit is not None and checkpoints.is_best(merit)):
                 spent["seconds"] = time.monotonic() - began
-                info = {"config": config.to_dict(), "input_spec": spec.to_dict()}
-                checkpoints.save(done, current, {**info, "data": position, "spent": spent}, merit)
+                about = {"config": config.to_dict(), "input_spec": spec.to_dict()}
+                about |= {"landmarker": catalog.landmarker, "data": position, "spent": spent}
+                checkpoints.save(done, current, about, merit)
             if stopping:
                 break
     if done and stop.noted:

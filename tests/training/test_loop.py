@@ -65,6 +65,7 @@ def test_last_and_best_step_are_kept_and_the_best_is_loaded(run):
     best = max(looks, key=lambda step: (looks[step], step))
     assert set(sealed_steps(workdir / FOLDER)) == {5, best}
     assert load_detector(workdir).step == best
+    assert load_detector(workdir).landmarker == "drawn/1"
 
 
 def test_finished_run_is_not_trained_again(run, practice, monkeypatch):
@@ -116,6 +117,7 @@ def test_checkpoint_holds_config_input_position_and_metric(run):
     info = json.loads((workdir / FOLDER / str(last) / "info" / "metadata").read_text())
     assert info["config"] == config.to_dict()
     assert info["input_spec"]["size"] == 96
+    assert info["landmarker"] == "drawn/1"
     assert info["spent"]["seconds"] == stats["seconds"]
     assert info["step"] == last and 0 <= info["metric"] <= 1
     assert info["data"]
