@@ -44,8 +44,9 @@ class MeshLandmarker:
         )
         try:
             self._landmarker = vision.FaceLandmarker.create_from_options(settings)
-        except (RuntimeError, ValueError) as error:
-            raise DataError(f"{path} is no face landmarker of MediaPipe: {error}") from error
+        except (RuntimeError, ValueError, OSError) as error:
+            said = str(error).splitlines()[0]
+            raise DataError(f"{path} is no face landmarker of MediaPipe: {said}") from error
 
     @functools.cached_property
     def fingerprint(self) -> str:
