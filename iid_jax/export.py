@@ -169,8 +169,8 @@ def _knowledge(checkpoint: Path, loaded: Any, data_dir: str, quiet: bool) -> dic
     if before is not None:
         names = ("temperature", "score_threshold", "box_threshold", "data", "metrics", "train")
         return {name: before[name] for name in names} | {"source": before.get("source", "")}
-    made = summary.read(summary.run_folder(checkpoint))
-    if made is None or made.get("config_sha256") != summary.config_sha256(loaded.config):
+    made = summary.of_run(summary.run_folder(checkpoint), loaded.config)
+    if made is None:
         made = {"data": {}, "results": [], "train": {"steps": loaded.step}, "command": ""}
     boxes = [row for row in made["results"] if row["metric"] == THRESHOLD]
     found = {

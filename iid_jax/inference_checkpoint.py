@@ -2,6 +2,8 @@
 
     DIR/detector.json          what it is: see `describe`
     DIR/checkpoints/<step>/    parameters and statistics (Orbax), sealed; a workdir's layout
+    DIR/SHA256SUMS             of the files beside it, for `sha256sum -c`; the Markdown is left out:
+                               people may add to it
 
 Orbax reads the arrays without a target tree on any number of devices; so do `iid_jax.load(DIR)` and
 every verb's `--checkpoint=DIR`.
@@ -24,7 +26,7 @@ from iid_jax import seal
 from iid_jax.checkpoint import FOLDER, INFO, STATE, Loaded
 from iid_jax.errors import DataError, UsageError
 
-NAME, SCHEMA = "detector.json", 1
+NAME, SUMS, SCHEMA = "detector.json", "SHA256SUMS", 1
 LABELS = ("real", "fake")
 
 
@@ -79,6 +81,8 @@ def describe(
 def new_folder(out: Path) -> Iterator[Path]:
     """Gives a folder to write into that becomes `out` when all went well, and is removed if not.
 
+    The files at its top are sealed.
+
     Raises:
       UsageError: `out` is there already and not empty, or cannot be made.
     """
@@ -89,6 +93,7 @@ def new_folder(out: Path) -> Iterator[Path]:
     try:
         making.mkdir(parents=True)
         yield making
+        _seal(making)
         if out.exists():
             out.rmdir()
         making.rename(out)
@@ -102,6 +107,7 @@ def write(folder: Path, loaded: Loaded, description: Mapping[str, Any]) -> None:
     variables = jax.tree.map(np.asarray, loaded.variables)
     spec = loaded.input_spec.to_dict()
     info = {"config": loaded.config.to_dict(), "input_spec": spec, "step": loaded.step}
+    info["landmarker"] = loaded.landmarker or description["landmarker"]
     handlers = {STATE: ocp.PyTreeCheckpointHandler(), INFO: ocp.JsonCheckpointHandler()}
     items = {STATE: ocp.args.PyTreeSave(variables), INFO: ocp.args.JsonSave(info)}
     with ocp.Checkpointer(ocp.CompositeCheckpointHandler(**handlers)) as writer:
@@ -115,11 +121,12 @@ def read(folder: Path) -> dict[str, Any] | None:
     """Returns the description of the inference checkpoint at `folder`, None where it is no such.
 
     Raises:
-      DataError: it cannot be read, or is of another schema.
+      DataError: it cannot be read, is not what was written, or is of another schema.
     """
     path = Path(folder) / NAME
     if not path.exists():
         return None
+    _check_seal(path)
     values = seal.read_json(path)
     if values.get("schema") != SCHEMA:
         raise DataError(
@@ -141,3 +148,24 @@ def read_value(description: Mapping[str, Any], name: str) -> float | None:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not np.isfinite(value):
         raise DataError(f"{NAME}: {name} must be a number or null, got {value!r}")
     return float(value)
+
+
+def _seal(folder: Path) -> None:
+    """Writes SHA256SUMS, in the form of coreutils."""
+    files = sorted(p for p in folder.iterdir() if p.is_file() and p.suffix != ".md")
+    text = "".join(f"{seal.digest(path)}  {path.name}\n" for path in files)
+    (folder / SUMS).write_text(text, encoding="utf-8")
+
+
+def _check_seal(path: Path) -> None:
+    sums = path.with_name(SUMS)
+    try:
+        lines = sums.read_text(encoding="utf-8").splitlines()
+        found = f"{seal.digest(path)}  {path.name}"
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{sums} cannot be read ({error}); export the detector again") from error
+    if found not in lines:
+        raise DataError(
+            f"{path} is not what was exported: its sha256 is not in {SUMS}; copy it or export it "
+            "again"
+        )

@@ -38,6 +38,12 @@ def check_seal(folder: Path) -> None:
             )
 
 
+def digest(path: Path) -> str:
+    """Returns the sha256 of a file's bytes, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """Returns the JSON object of a checkpoint's file.
 
@@ -60,6 +66,5 @@ def _digests(folder: Path) -> dict[str, str]:
         if path.is_symlink():
             raise DataError(f"{path} is a link; a checkpoint holds files only")
         if path.is_file() and name not in (SEAL, f"{SEAL}.tmp"):
-            with path.open("rb") as file:
-                digests[name] = hashlib.file_digest(file, "sha256").hexdigest()
+            digests[name] = digest(path)
     return digests

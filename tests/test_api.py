@@ -1,5 +1,6 @@
 """`import iid_jax`: quick and light; a picture has the score that its record has in evaluation."""
 
+import hashlib
 import json
 import shutil
 import subprocess
@@ -216,6 +217,19 @@ def test_threshold_is_the_one_that_the_run_chose(detector, run_dir, tmp_path):
         (run / "summary.json").write_text(json.dumps(made))
         assert iid_jax.load(run).box_threshold == threshold
         assert iid_jax.load(run / "checkpoints" / "3").box_threshold == threshold
+
+
+def test_a_run_of_an_earlier_version_is_known_by_its_own_configuration(detector, run_dir, tmp_path):
+    run = shutil.copytree(run_dir, tmp_path / "run")
+    earlier = detector.config.to_dict()
+    del earlier["model"]["init_from"]
+    entry = {"metric": localisation.THRESHOLD, "value": 0.125}
+    digest = hashlib.sha256(json.dumps(earlier, sort_keys=True).encode()).hexdigest()
+    made = {"config_sha256": digest, "results": [entry]}
+    (run / "summary.json").write_text(json.dumps(made))
+    for seed, threshold in ((earlier["seed"], 0.125), (earlier["seed"] + 1, 0.5)):
+        (run / "config.json").write_text(json.dumps({**earlier, "seed": seed}))
+        assert iid_jax.load(run).box_threshold == threshold
 
 
 def test_heat_map_adds_up_to_the_logit(detector, run_dir, shots):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -162,10 +163,31 @@ def test_a_form_that_differs_is_refused_and_nothing_is_left(run_dir, tmp_path, m
     ],
 )
 def test_a_damaged_description_is_told(exported, description, tmp_path, change, told):
-    path = tmp_path / inference_checkpoint.NAME
-    path.write_text(json.dumps({**description, **change}), encoding="utf-8")
+    with inference_checkpoint.new_folder(tmp_path / "e") as folder:
+        path = folder / inference_checkpoint.NAME
+        path.write_text(json.dumps({**description, **change}), encoding="utf-8")
     with pytest.raises(DataError, match=told):
-        inference_checkpoint.read_value(inference_checkpoint.read(tmp_path), "box_threshold")
+        inference_checkpoint.read_value(inference_checkpoint.read(tmp_path / "e"), "box_threshold")
+
+
+def test_the_seal_is_one_that_coreutils_check(exported):
+    command = ["sha256sum", "--check", "--quiet", "--strict", inference_checkpoint.SUMS]
+    subprocess.run(command, cwd=exported[0], check=True)
+    sealed = (exported[0] / inference_checkpoint.SUMS).read_text().split()[1::2]
+    assert sealed == [inference_checkpoint.NAME, export.SAFETENSORS, export.STABLEHLO]
+
+
+def test_a_changed_description_is_refused_and_a_changed_card_is_not(exported, tmp_path):
+    copy = shutil.copytree(exported[0], tmp_path / "copy")
+    (copy / export.CARD).write_text("mine")
+    iid_jax.load(copy)
+    path = copy / inference_checkpoint.NAME
+    path.write_text(path.read_text().replace('"step": 3', '"step": 7'), encoding="utf-8")
+    with pytest.raises(DataError, match="is not what was exported"):
+        iid_jax.load(copy)
+    (copy / inference_checkpoint.SUMS).unlink()
+    with pytest.raises(DataError, match="cannot be read"):
+        iid_jax.load(copy)
 
 
 def half_write(out):

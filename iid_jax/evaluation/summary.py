@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import iid_jax
+from iid_jax import config_file
 from iid_jax.config import Config
 from iid_jax.data.catalog import Catalog
-from iid_jax.errors import DataError
+from iid_jax.errors import DataError, UsageError
 
 SCHEMA = 1
 NAME = "summary.json"
@@ -105,6 +106,26 @@ def run_folder(checkpoint: Path) -> Path:
     return known[0] if known else (here if here.is_dir() else here.parent)
 
 
+def of_run(folder: Path, config: Config) -> dict[str, Any] | None:
+    """Returns the summary of the run in `folder`; None where it has none, or one of another run.
+
+    A run is known by its configuration, or by its config.json where that means the same today: it
+    lacks the keys that this package has got since.
+
+    Raises:
+      DataError: the summary is damaged.
+    """
+    made = read(folder)
+    if made is None or made.get("config_sha256") == config_sha256(config):
+        return made
+    try:
+        written = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        same = _sha256(written) == made.get("config_sha256")
+        return made if same and config_file.from_dict(written) == config else None
+    except (OSError, ValueError, AttributeError, UsageError):
+        return None
+
+
 def training_of(workdir: Path, config: Config) -> dict[str, Any] | None:
     """Returns what the run's own summary says of its training, with the `command` that trained.
 
@@ -113,10 +134,8 @@ def training_of(workdir: Path, config: Config) -> dict[str, Any] | None:
     Raises:
       DataError: the summary is damaged.
     """
-    before = read(workdir)
-    if before is None or before.get("config_sha256") != config_sha256(config):
-        return None
-    return {**before["train"], "command": before["command"]}
+    before = of_run(workdir, config)
+    return before and {**before["train"], "command": before["command"]}
 
 
 def check_out(folder: Path, config: Config | None) -> None:
@@ -133,8 +152,10 @@ def check_out(folder: Path, config: Config | None) -> None:
     except OSError as error:
         raise DataError(f"cannot write {folder}: {error.strerror}; choose another --out") from error
     before = read(folder)
-    digest = None if config is None else config_sha256(config)
-    if before is not None and before.get("config_sha256") != digest:
+    if before is None:
+        return
+    known = before.get("config_sha256") is None if config is None else of_run(folder, config)
+    if not known:
         raise DataError(
             f"{folder / NAME} is of another configuration and is not overwritten; "
             "choose another --out"
@@ -143,8 +164,11 @@ def check_out(folder: Path, config: Config | None) -> None:
 
 def config_sha256(config: Config) -> str:
     """Returns the sha256 of a configuration, independent of the order of its keys."""
-    text = json.dumps(config.to_dict(), sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return _sha256(config.to_dict())
+
+
+def _sha256(values: Any) -> str:
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
 def describe_data(catalog: Catalog) -> dict[str, Any]:

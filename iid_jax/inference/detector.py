@@ -217,8 +217,8 @@ def _threshold_of_run(path: Path, config: Any) -> float | None:
     exported = inference_checkpoint.read(path)
     if exported is not None:
         return inference_checkpoint.read_value(exported, "box_threshold")
-    made = summary.read(summary.run_folder(path))
-    if made is None or made.get("config_sha256") != summary.config_sha256(config):
+    made = summary.of_run(summary.run_folder(path), config)
+    if made is None:
         return None
     values = [r["value"] for r in made["results"] if r["metric"] == THRESHOLD]
     return next((float(value) for value in values if value is not None), None)
