@@ -178,7 +178,7 @@ def _knowledge(checkpoint: Path, loaded: Any, data_dir: str, quiet: bool) -> dic
         "data": made["data"],
         "metrics": made["results"],
         "train": made["train"],
-        "source": made["command"],
+        "source": summary.shareable(made["command"]),
     }
     fitted = operating.fit(loaded, data_dir, quiet)
     return {**found, **{name: known(m.value, m.reason) for name, m in fitted.items()}}

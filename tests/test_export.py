@@ -1,5 +1,6 @@
 """An export: every form gives the checkpoint's numbers, and says what it is in plain JSON."""
 
+import dataclasses
 import json
 import os
 import shutil
@@ -15,8 +16,9 @@ from safetensors.numpy import load_file, save_file
 import iid_jax
 from iid_jax import export, inference_checkpoint
 from iid_jax.checkpoint import load_detector
+from iid_jax.config import DataConfig
 from iid_jax.errors import DataError, UsageError
-from iid_jax.evaluation import model_card, operating
+from iid_jax.evaluation import model_card, operating, summary
 from iid_jax.main import main
 
 # Orbax alone, with nothing of this package: no target tree, no configuration.
@@ -113,8 +115,30 @@ def test_the_run_s_numbers_and_thresholds_travel(exported, description, tmp_path
     card = model_card.render(told)
     assert "| d/default | test | all | video_auc | 0.900 | 0.800 to 0.950 | 12 |" in card
     assert "0.250" in card and "not proof" in card and "not stated by their owner" in card
+    assert "Trained on: practice_faces/default, 3 steps, seed 0. Landmarks: drawn/1." in card
+    assert "has never seen a photograph" in card
     again = export._knowledge(tmp_path / "a", loaded, str(tmp_path), quiet=True)
     assert (again["metrics"], again["box_threshold"]["value"]) == ([row], 0.25)
+
+
+def test_the_card_tells_what_was_left_out_of_the_training_data(run_dir):
+    data = DataConfig(name="d", without=("a", "b"), identity_gap="donor", train_donors=10)
+    loaded = load_detector(run_dir)
+    loaded = dataclasses.replace(loaded, config=dataclasses.replace(loaded.config, data=data))
+    told = inference_checkpoint.describe(loaded, train={"steps": 3})
+    card = model_card.render(told)
+    assert "Trained on: d/donor_d10, without a, b, 3 steps, seed 0." in card
+    assert "has never seen a photograph" not in card
+
+
+def test_the_machine_s_folders_do_not_travel(run_dir, tmp_path):
+    run = shutil.copytree(run_dir, tmp_path / "run")
+    loaded = load_detector(run)
+    command = "python -m iid_jax.main --config=configs/x.py --workdir=/home/me/run"
+    made = summary.build(command, 0, loaded.config, {}, [], {"steps": 3})
+    summary.write(run, made)
+    known = export._knowledge(run, loaded, str(tmp_path), quiet=True)
+    assert known["source"] == "python -m iid_jax.main --config=configs/x.py --workdir=WORKDIR"
 
 
 def test_the_card_tells_what_is_not_known(exported):

@@ -3,7 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-ALL, UNKNOWN = "all", "unknown"
+from iid_jax import config_file
+from iid_jax.data import people
+
+UNKNOWN = "unknown"
 LIMITS = """\
 * It has learned from the data named above and is untested on other cameras, compressions,
   manipulations and people than those it was measured on: expect it to be worse there.
@@ -12,6 +15,8 @@ LIMITS = """\
   touching a face, is outside its task.
 * Scores differ between groups of people as far as the training data does; this was not measured
   unless a number above says so."""
+DRAWN = """
+* It was trained on drawn faces and has never seen a photograph: of one, its score says little."""
 MISUSE = """\
 * **A score is not proof.** It must not be the ground on which somebody is accused, punished,
   refused or believed. A person has to look, at the source and at the context too.
@@ -36,7 +41,7 @@ def render(description: Mapping[str, Any]) -> str:
         "## Operating point",
         _points(description),
         "## Limits",
-        LIMITS,
+        LIMITS + (DRAWN if str(description["landmarker"]).startswith("drawn/") else ""),
         "## Misuse",
         MISUSE,
     ]
@@ -44,16 +49,29 @@ def render(description: Mapping[str, Any]) -> str:
 
 
 def _data(description: Mapping[str, Any]) -> str:
-    name = description["config"]["data"]["name"] if description["train"] else UNKNOWN
-    lines = [f"Trained on: {name}. Landmarks: {description['landmarker'] or UNKNOWN}."]
+    parts = [
+        f"Trained on: {_trained_on(description)}. "
+        f"Landmarks: {description['landmarker'] or UNKNOWN}."
+    ]
     if description["source"]:
-        lines.append(f"Made by: `{description['source']}`")
-    for name, entry in sorted(description["data"].items()):
-        lines.append(
-            f"* {name}: {entry.get('videos', UNKNOWN)} videos, {entry.get('frames', UNKNOWN)} "
-            f"frames, fingerprint `{str(entry.get('fingerprint', UNKNOWN))[:16]}`"
-        )
-    return "\n\n".join(lines[:2]) + "".join(f"\n{line}" for line in lines[2:])
+        parts.append(f"Made by: `{description['source']}`")
+    sets = [
+        f"* {name}: {entry.get('videos', UNKNOWN)} videos, {entry.get('frames', UNKNOWN)} "
+        f"frames, fingerprint `{str(entry.get('fingerprint', UNKNOWN))[:16]}`"
+        for name, entry in sorted(description["data"].items())
+    ]
+    return "\n\n".join([*parts, *(["\n".join(sets)] if sets else [])])
+
+
+def _trained_on(description: Mapping[str, Any]) -> str:
+    """The data set, who and what of it was left out, for how many steps and with which seed."""
+    if not description["train"]:
+        return UNKNOWN
+    config = config_file.from_dict(description["config"])
+    told = [people.data_name(config.data)]
+    told += [f"{', '.join(config.data.methods)} alone"] if config.data.methods else []
+    told += [f"without {', '.join(config.data.without)}"] if config.data.without else []
+    return ", ".join([*told, f"{description['train']['steps']} steps, seed {config.seed}"])
 
 
 def _measured(metrics: list[Mapping[str, Any]]) -> str:
