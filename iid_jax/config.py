@@ -6,12 +6,18 @@ key. `config_file.py` builds a `Config` from a file and the command line.
 
 import dataclasses
 import json
-import math
 from typing import Any, Literal, get_args
 
+from iid_jax.config_samples import (
+    AugmentConfig,
+    CrossBlendConfig,
+    SelfBlendConfig,
+    SwapConfig,
+    at_least,
+    share,
+)
 from iid_jax.errors import UsageError
 
-Range = tuple[float, float]
 # What the look at held-out people can measure: `metrics.METRICS`, which lies a floor above.
 Merit = Literal[
     "video_auc",
@@ -32,133 +38,6 @@ Forger = Literal["swap", "self_blend", "cross_blend"]
 CANVAS_RANGE = (64, 1024)
 
 
-def _probabilities(where: str, group: Any, *names: str) -> None:
-    for name in names:
-        if not 0.0 <= getattr(group, name) <= 1.0:
-            raise UsageError(f"config.{where}.{name} must be 0 to 1, got {getattr(group, name)}")
-
-
-def _share(where: str, group: Any, *names: str) -> None:
-    for name in names:
-        if not 0.0 < getattr(group, name) < 1.0:
-            value = getattr(group, name)
-            raise UsageError(f"config.{where}.{name} must be above 0 and below 1, got {value}")
-
-
-def _at_least(where: str, group: Any, low: float, *names: str) -> None:
-    for name in names:
-        if not getattr(group, name) >= low:
-            value = getattr(group, name)
-            raise UsageError(f"config.{where}.{name} must be at least {low}, got {value}")
-
-
-@dataclasses.dataclass(frozen=True)
-class SwapConfig:
-    """How the multi-scale facial swap makes fakes (pixels are for a canvas of 224)."""
-
-    untouched: float = 0.2
-    global_: float = 0.4
-    partial: float = 0.4
-    poisson: float = 0.5
-    null: bool = False
-    scales: tuple[tuple[float, float], ...] = ((40.0, 80.0), (80.0, 120.0), (120.0, 160.0))
-    window_jitter: Range = (0.75, 1.33)
-    hull_overlap: float = 0.6
-    dssim_share: float = 0.7
-    min_difference: float = 0.02
-    deform: float = 8.0
-    feather: float = 7.0
-
-    def __post_init__(self):
-        _probabilities("data.swap", self, "untouched", "global_", "partial", "poisson")
-        _share("data.swap", self, "hull_overlap", "dssim_share")
-        if not math.isclose(self.untouched + self.global_ + self.partial, 1.0, abs_tol=1e-6):
-            raise UsageError(
-                "config.data.swap: untouched + global_ + partial must be 1, "
-                f"got {self.untouched} + {self.global_} + {self.partial}"
-            )
-
-
-@dataclasses.dataclass(frozen=True)
-class SelfBlendConfig:
-    """How self-blended images are made (pixels are for a canvas of 224, shares are of a side).
-
-    `ratios` are drawn from evenly; `colour` is the largest shift in grey levels; a blend changes
-    its face by `min_difference` grey levels inside the mask.
-    """
-
-    null: bool = False
-    ratios: tuple[float, ...] = (0.25, 0.5, 0.75, 1.0, 1.0, 1.0)
-    colour: float = 20.0
-    tone: float = 0.3
-    contrast: float = 0.1
-    shift: Range = (0.03, 0.015)
-    scale: float = 0.05
-    deform: float = 10.0
-    feather: float = 14.0
-    min_difference: float = 2.0
-
-    def __post_init__(self):
-        _probabilities("data.self_blend", self, "tone", "contrast", "scale")
-        _at_least("data.self_blend", self, 0, "colour", "deform", "feather", "min_difference")
-        if not self.ratios or not all(0.0 < ratio <= 1.0 for ratio in self.ratios):
-            raise UsageError(f"config.data.self_blend.ratios must be above 0 to 1: {self.ratios}")
-
-
-@dataclasses.dataclass(frozen=True)
-class CrossBlendConfig:
-    """How one person's face is blended over another's (pixels are for a canvas of 224).
-
-    The donor is, of `candidates` other people's pictures, the one with the nearest landmarks.
-    """
-
-    null: bool = False
-    candidates: int = 100
-    colour: Range = (0.7, 1.0)
-    deform: float = 10.0
-    feather: float = 14.0
-    min_difference: float = 2.0
-
-    def __post_init__(self):
-        _at_least("data.cross_blend", self, 1, "candidates")
-        _at_least("data.cross_blend", self, 0, "deform", "feather", "min_difference")
-        if not 0.0 <= self.colour[0] <= self.colour[1] <= 1.0:
-            raise UsageError(f"config.data.cross_blend.colour must be 0 to 1, got {self.colour}")
-
-
-@dataclasses.dataclass(frozen=True)
-class AugmentConfig:
-    """Probabilities and strengths of the augmentations, the same for both labels.
-
-    The default is the quickstart's mix; `resample` and what follows it are the published pipeline's
-    others.
-    """
-
-    scale: Range = (0.9, 0.1)
-    shift: float = 25.0
-    rotation: float = 30.0
-    stretch: Range = (0.97, 1.03)
-    flip: float = 0.5
-    half_resolution: float = 0.1
-    jpeg: float = 0.3
-    jpeg_quality: Range = (15, 80)
-    blur: float = 0.1
-    noise: float = 0.2
-    gamma: float = 0.2
-    gamma_range: Range = (0.6, 1.4)
-    saturation: float = 0.2
-    resample: float = 0.0
-    contrast: float = 0.0
-    low_noise: float = 0.0
-    tone: float = 0.0
-    motion_blur: float = 0.0
-
-    def __post_init__(self):
-        names = ("flip", "half_resolution", "jpeg", "blur", "noise", "gamma", "saturation")
-        names += ("resample", "contrast", "low_noise", "tone", "motion_blur")
-        _probabilities("data.augment", self, *names)
-
-
 @dataclasses.dataclass(frozen=True)
 class DataConfig:
     """What is trained on, and how batches are drawn.
@@ -175,10 +54,10 @@ class DataConfig:
     pairing: Literal["paired", "people", "independent"] = "paired"
     workers: int = 0
     forgery: tuple[Forger, ...] = ("swap",)
-    swap: SwapConfig = SwapConfig()
-    self_blend: SelfBlendConfig = SelfBlendConfig()
-    cross_blend: CrossBlendConfig = CrossBlendConfig()
-    augment: AugmentConfig = AugmentConfig()
+    swap: SwapConfig = dataclasses.field(default_factory=SwapConfig)
+    self_blend: SelfBlendConfig = dataclasses.field(default_factory=SelfBlendConfig)
+    cross_blend: CrossBlendConfig = dataclasses.field(default_factory=CrossBlendConfig)
+    augment: AugmentConfig = dataclasses.field(default_factory=AugmentConfig)
 
     def __post_init__(self):
         for key in ("train_people", "train_donors"):
@@ -242,8 +121,8 @@ class LossConfig:
     ignore_above: float = 0.1
 
     def __post_init__(self):
-        _share("loss", self, "iou_threshold", "ignore_above")
-        _at_least("loss", self, 0, "beta", "alpha", "negatives_per_positive", "min_negatives")
+        share("loss", self, "iou_threshold", "ignore_above")
+        at_least("loss", self, 0, "beta", "alpha", "negatives_per_positive", "min_negatives")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -263,8 +142,8 @@ class OptimConfig:
     clip_value: float = 2.0
 
     def __post_init__(self):
-        _at_least("optim", self, 0, "learning_rate", "warmup_steps", "weight_decay")
-        _share("optim", self, "beta2")
+        at_least("optim", self, 0, "learning_rate", "warmup_steps", "weight_decay")
+        share("optim", self, "beta2")
         if self.clip_value <= 0:
             raise UsageError(f"config.optim.clip_value must be above 0, got {self.clip_value}")
         if len(self.rates) != len(self.boundaries):
@@ -289,7 +168,7 @@ class TrainConfig:
 
     def __post_init__(self):
         names = ("steps", "log_every", "eval_every", "checkpoint_every", "keep", "fsdp")
-        _at_least("train", self, 1, *names)
+        at_least("train", self, 1, *names)
         if self.batch_size < 2 or self.batch_size % 2:
             raise UsageError(
                 "config.train.batch_size must be even (half genuine, half fake) and at least 2, "
@@ -306,7 +185,7 @@ class EvalConfig:
     bootstrap: int = 1000
 
     def __post_init__(self):
-        _at_least("eval", self, 1, "batch_size", "val_frames", "bootstrap")
+        at_least("eval", self, 1, "batch_size", "val_frames", "bootstrap")
 
 
 @dataclasses.dataclass(frozen=True)
