@@ -8,6 +8,7 @@ Arguments:
   data      a prepared data set; the compression is a part of its name
   only      manipulations to train on, joined by +; all of the four published ones by default
   sbi       yes: half of the fakes are self-blended images
+  adm_width channels of the ADM; 0: as many as the backbone's map has, as published
   steps, batch, seed
 
 AdamW with learning rate 3.6e-4 and weight decay 4e-3 as in the authors' code; the number of steps
@@ -30,6 +31,7 @@ def get_config(argument=""):
             "data": "faceforensics/c23",
             "only": "",
             "sbi": "no",
+            "adm_width": 0,
             "steps": 20_000,
             "batch": 128,
             "seed": 0,
@@ -47,6 +49,7 @@ def get_config(argument=""):
         config.data.forgery = ("swap", "self_blend")
     config.model.backbone = options["backbone"]
     config.model.canvas = registry.entry(options["backbone"]).canvas
+    config.model.adm_width = options["adm_width"] or None
     config.train.steps = options["steps"]
     config.train.batch_size = options["batch"]
     config.train.eval_every = config.train.checkpoint_every = max(1, options["steps"] // 20)

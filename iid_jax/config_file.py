@@ -42,6 +42,20 @@ def load(spec: str, overrides: dict[str, str] | None = None) -> Config:
     return from_dict(values)
 
 
+def shipped(name: str, argument: str, **fixed: Any) -> ml_collections.ConfigDict:
+    """Returns what the shipped config file `name` makes of an argument and of what is `fixed`.
+
+    Raises:
+      UsageError: the argument names what is fixed, or what the file does not know.
+    """
+    for item in filter(None, (argument or "").split(",")):
+        key = item.partition("=")[0]
+        if key in fixed:
+            raise UsageError(f"config argument {item!r}: it is {fixed[key]} here; use {name}")
+    items = [f"{key}={value}" for key, value in fixed.items()]
+    return _read_file(find_shipped("configs", name), ",".join(filter(None, [argument, *items])))
+
+
 def find_shipped(folder: str, name: str) -> Path:
     """Returns the file or folder `name`: as given, or the copy shipped with the package.
 

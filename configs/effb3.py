@@ -1,0 +1,17 @@
+"""EfficientNet-b3 with the whole ADM at 224 px, on FaceForensics++ c23.
+
+  python -m iid_jax.main --config=configs/effb3.py --workdir=runs/effb3 --data_dir=data
+
+Its row of the authors' table, video AUC: FaceForensics++ 0.9978, Celeb-DF 0.9308, DFDC 0.7334.
+Nothing was measured with it here: the data set needs its owners' permission.
+
+Arguments are those of configs/paper.py but the backbone, as in `:method=binary`,
+`:adm_width=256` (a slim ADM) and `:data=practice_faces,steps=2`.
+"""
+
+from iid_jax import config_file
+
+
+def get_config(argument=""):
+    """Returns the configuration."""
+    return config_file.shipped("paper.py", argument, backbone="efficientnet_b3")

@@ -1,0 +1,17 @@
+"""ResNet-34 with the whole ADM at 224 px, on FaceForensics++ c23.
+
+  python -m iid_jax.main --config=configs/resnet34.py --workdir=runs/resnet34 --data_dir=data
+
+Its row of the authors' table, video AUC: FaceForensics++ 0.9970, Celeb-DF 0.9115, DFDC 0.7149.
+Nothing was measured with it here: the data set needs its owners' permission.
+
+Arguments are those of configs/paper.py but the backbone, as in `:method=binary`,
+`:adm_width=256` (a slim ADM) and `:data=practice_faces,steps=2`.
+"""
+
+from iid_jax import config_file
+
+
+def get_config(argument=""):
+    """Returns the configuration."""
+    return config_file.shipped("paper.py", argument, backbone="resnet34")
