@@ -132,7 +132,7 @@ def _open(flags: argparse.Namespace, out: Path) -> Job:
 
 
 def _names(paths: list[str]) -> list[str]:
-    """What the detectors are called: their run's folder, or as they were given where that clashes.
+    """What the detectors are called, after their runs' folders.
 
     Raises:
       UsageError: one is given twice.
@@ -141,8 +141,9 @@ def _names(paths: list[str]) -> list[str]:
 
     if len({Path(path).resolve() for path in paths}) < len(paths):
         raise UsageError(f"--against={','.join(paths[1:])}: a detector is given twice")
-    names = [summary.run_folder(Path(path)).name for path in paths]
-    return [n if names.count(n) == 1 else path for n, path in zip(names, paths, strict=True)]
+    folders = [summary.run_folder(Path(path)) for path in paths]
+    # Two steps of one run are told apart by how they were given.
+    return summary.run_names(folders) if len({*folders}) == len(folders) else paths
 
 
 def _train(config: "Config", folder: Path, quiet: bool, part: "Part", count: int) -> "Network":

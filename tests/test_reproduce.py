@@ -1,6 +1,8 @@
 """The verb `reproduce`: plans, what is missing, resuming, and tables read from summaries."""
 
+import dataclasses
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -8,9 +10,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from iid_jax import main, reproduce
-from iid_jax.evaluation import chain, outcome, protocols
-from iid_jax.evaluation.protocols import Cell, Row, Table, Training
+from iid_jax import analyze, main, reproduce
+from iid_jax.errors import DataError
+from iid_jax.evaluation import analyses, arms, chain, outcome, protocols
+from iid_jax.evaluation.declared import Analysis, Cell, Row, Table, Training
 from iid_jax.evaluation.table import COLUMNS
 
 HOME = "practice_faces/default"
@@ -38,7 +41,7 @@ def small(monkeypatch):
 
     def row(arm, seed):
         config = f"configs/quickstart.py:method={arm},seed={seed}"
-        training = Training(f"small/{arm}-{seed}", config, HOME)
+        training = Training(f"small/{arm}-{seed}", config, HOME, seed=seed)
         cells = (
             Cell("seen", HOME, method="seen"),
             Cell("unseen", HOME, method="hard"),
@@ -57,9 +60,10 @@ def test_every_table_is_declared_and_its_configurations_are_known():
     for name in protocols.names():
         for form in protocols.FORMS:
             table = protocols.table(name, form)
-            assert bool(table.rows) != bool(table.made_by)
+            assert table.rows and all(row.cells for row in table.rows)
             runs = [row.training for row in table.rows]
             assert len({training.name for training in runs}) == len(runs)
+            assert {training.start for training in runs} == {None} or name == "practice"
 
 
 def test_compression_is_in_every_label_of_the_published_data_set():
@@ -145,7 +149,8 @@ def test_network_that_this_version_cannot_start_from_is_told(tmp_path):
     [
         (["--table=stoa"], "did you mean 'sota'"),
         (["--table=practice", "--form=fast"], "allowed: full, quick"),
-        (["--table=probe"], "made by `analyze`"),
+        (["--table=probe", "--data=celeb_df/v2"], "faceforensics/c23"),
+        (["--table=practice", "--data=faceforensics/c23"], "allowed: photo_swaps, practice_faces"),
         (["--table=sota", "--config.seed=1"], "--config.seed"),
         ([], "--table"),
     ],
@@ -243,6 +248,127 @@ def test_steps_are_told_with_the_best_look_and_whether_it_still_rose(small, tmp_
     lines[2] = json.dumps({"step": 30, "val_video_auc": 0.79})
     (folder / "metrics.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
     assert outcome._plateau(small.rows[0], tmp_path) == "30 (20)"
+
+
+def results(folder, rows, measurement="probe"):
+    """Writes a results.json whose numbers are (detector, data, value) rows."""
+    keys = ("detector", "data", "value")
+    fixed = {"method": "all", "metric": "top1", "lo": None, "hi": None, "n": 4, "reason": ""}
+    stored = [{**dict(zip(keys, row, strict=True)), **fixed} for row in rows]
+    folder.mkdir(parents=True)
+    made = {"schema": 1, "measurements": {measurement: {"results": stored}}}
+    (folder / "results.json").write_text(json.dumps(made), encoding="utf-8")
+
+
+@pytest.fixture
+def probed(small, monkeypatch):
+    """The small table's runs, probed on two data sets, one of which is not prepared."""
+    data = (f"{HOME}:train", "photo_swaps/default:test")
+    cells = (
+        Cell("home", HOME, "train", metric="top1", detector="RUN"),
+        Cell("pixels", HOME, "train", metric="top1", detector="pixels"),
+        Cell("other", "photo_swaps/default", metric="top1", detector="RUN"),
+    )
+    rows = tuple(Row(row.label, row.training, cells) for row in small.rows)
+    table = Table("probed", "Probed", rows, Analysis("probe", "x/probed", data, ("--people=3",)))
+    monkeypatch.setitem(protocols._TABLES, "probed", lambda form, data: table)
+    return table
+
+
+def test_runs_of_a_seed_are_analyzed_in_one_go_and_resumed(probed, tmp_path, monkeypatch, capsys):
+    calls, trained = [], runner([])
+
+    def call(command, check):
+        calls.append(command[3:])
+        if command[3] != "analyze":
+            return trained(command, check)
+        folder = Path(next(w for w in command if w.startswith("--out=")).partition("=")[2])
+        seed = folder.parent.name[-1]
+        values = (f"binary-{seed}", 0.25), (f"iid-{seed}", 0.5), ("pixels", 0.125)
+        results(folder, [(name, f"{HOME}:train", value) for name, value in values])
+        return SimpleNamespace(returncode=0)
+
+    monkeypatch.setattr(reproduce.subprocess, "run", call)
+    arguments = ("--table=probed", f"--workdir={tmp_path / 'w'}", f"--data_dir={tmp_path}")
+    assert run(*arguments) == 3  # photo_swaps is not there
+    told = capsys.readouterr().out
+    assert "missing: photo_swaps/default is not under" in told
+    assert "| binary | 2 of 2 | 10 | 0.250 ± 0.000 | 0.125 ± 0.000 | - |" in told
+    assert "| iid | 2 of 2 | 10 | 0.500 ± 0.000 | 0.125 ± 0.000 | - |" in told
+    analyzed = [call for call in calls if call[0] == "analyze"]
+    assert len(calls) == 6 and len(analyzed) == 2
+    first = dict(word.lstrip("-").split("=", 1) for word in analyzed[0][2:])
+    assert analyzed[0][1] == "probe" and first["data"] == f"{HOME}:train" and first["people"] == "3"
+    assert first["checkpoint"].endswith("binary-0") and first["against"].endswith("iid-0")
+    assert run(*arguments) == 3 and len(calls) == 6
+
+
+def test_damaged_results_are_named(probed, tmp_path):
+    row = probed.rows[0]
+    folder = analyses.folder(probed, row, row.cells[0], tmp_path)
+    results(folder, [])
+    assert analyses.number(probed, row, row.cells[0], tmp_path) is None
+    (folder / "results.json").write_text("[]", encoding="utf-8")
+    with pytest.raises(DataError, match=r"results\.json cannot be read"):
+        analyses.number(probed, row, row.cells[0], tmp_path)
+
+
+def test_analyses_ask_for_what_analyze_knows():
+    for name in ("probe", "influence", "tsne", "subsets"):
+        for data in (*arms.MADE, protocols.FF):
+            table = protocols.table(name, data=data)
+            words = {
+                analyses.arguments(table, row, cell, Path("w"))
+                for row in table.rows
+                for cell in row.cells
+            }
+            for each in words:
+                flags = analyze._parser().parse([*each[1:], "--data_dir=d"])
+                analyze._check(flags)
+                assert name == "subsets" or not flags.config
+
+
+def test_the_leak_is_measured_with_and_without_a_gap_on_the_runs_of_other_tables():
+    runs = [row.training for row in protocols.table("probe").rows]
+    assert {training.seed for training in runs} == {0, 1, 2} and len(runs) == 12
+    assert {training.data for training in runs} == {HOME, "practice_faces/donor_p80_d10"}
+    practice = {row.training for row in protocols.table("practice").rows}
+    assert {t for t in runs if t.data != HOME} <= practice
+    assert set(runs) == {row.training for row in protocols.table("tsne").rows}
+
+
+def test_a_training_that_starts_from_another_run_waits_for_it(tmp_path):
+    start = Training("x/start", "configs/quickstart.py", HOME)
+    training = Training("x/next", "configs/quickstart.py", HOME, start=start)
+    table = Table("x", "x", (Row("x", training, (Cell("a", HOME),)),))
+    first, second = chain.plan(table, tmp_path, tmp_path)
+    assert f"--config.model.init_from={tmp_path / 'runs' / 'x' / 'start'}" in second.arguments
+    assert second.after == (first,) and not first.blocked and not second.blocked
+
+
+@pytest.mark.long
+def test_a_probe_of_runs_trained_for_it(tmp_path, practice_dir, monkeypatch, capsys):
+    table = protocols.table("probe", "quick")
+    tiny = ("--config.train.batch_size=8", "--config.eval.bootstrap=10")
+    rows = [
+        dataclasses.replace(
+            row,
+            training=dataclasses.replace(
+                row.training,
+                config=re.sub(r"steps=\d+", "steps=2", row.training.config),
+                overrides=tiny,
+            ),
+            cells=tuple(cell for cell in row.cells if "photo_swaps" not in cell.data),
+        )
+        for row in table.rows
+        if row.training.data == HOME
+    ]
+    table = dataclasses.replace(table, rows=tuple(rows))
+    monkeypatch.setitem(protocols._TABLES, "tiny", lambda form, data: table)
+    assert run("--table=tiny", f"--workdir={tmp_path}", f"--data_dir={practice_dir}") == 0
+    told = capsys.readouterr().out
+    line = next(line for line in told.splitlines() if line.startswith("| iid, no gap | 1 of 1"))
+    assert line.count("0.") >= 4 and " - " not in line
 
 
 @pytest.mark.long

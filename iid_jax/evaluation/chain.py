@@ -2,15 +2,16 @@
 
 import dataclasses
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from iid_jax import config_file
 from iid_jax.data import loading
 from iid_jax.errors import UsageError
-from iid_jax.evaluation import summary
-from iid_jax.evaluation.protocols import Cell, Row, Table, Training
-from iid_jax.flags import split_overrides
+from iid_jax.evaluation import analyses, summary
+from iid_jax.evaluation.analyses import run_folder
+from iid_jax.evaluation.declared import Cell, Row, Table, Training
+from iid_jax.flags import parse_data, split_overrides
 from iid_jax.models import registry
 
 ROBUSTNESS = "robustness"
@@ -46,18 +47,21 @@ def plan(table: Table, workdir: Path, data_dir: str | os.PathLike) -> list[Step]
     steps: dict[Path, Step] = {}
     for row in table.rows:
         run = run_folder(workdir, row.training)
-        if run not in steps:
-            steps[run] = _training(row.training, run, data_dir)
+        for training in (row.training.start, row.training):
+            if training and run_folder(workdir, training) not in steps:
+                steps[run_folder(workdir, training)] = _training(training, workdir, data_dir, steps)
         for cell in row.cells:
             where = summary_folder(workdir, row, cell)
-            if where != run and where not in steps:
+            if not cell.detector and where != run and where not in steps:
                 steps[where] = _evaluation(cell, run, where, data_dir, steps[run])
+    for row in table.rows:
+        for cell in (cell for cell in row.cells if cell.detector):
+            where = analyses.folder(table, row, cell, workdir)
+            if where not in steps:
+                needed = analyses.together(table, row)
+                runs = tuple(steps[run_folder(workdir, training)] for training in needed)
+                steps[where] = _analysis(table, row, cell, workdir, data_dir, runs)
     return list(steps.values())
-
-
-def run_folder(workdir: Path, training: Training) -> Path:
-    """Returns the workdir of a training below that of the tables: shared by all of them."""
-    return Path(workdir) / "runs" / training.name
 
 
 def summary_folder(workdir: Path, row: Row, cell: Cell) -> Path:
@@ -90,10 +94,36 @@ def _why(step: Step) -> str:
     return next((b.blocked for b in (step, *step.after) if not b.done() and b.blocked), "")
 
 
-def _training(training: Training, run: Path, data_dir: str | os.PathLike) -> Step:
-    arguments = (f"--config={training.config}", *training.overrides, f"--workdir={run}")
+def _training(
+    training: Training, workdir: Path, data_dir: str | os.PathLike, steps: Mapping[Path, Step]
+) -> Step:
+    run = run_folder(workdir, training)
+    arguments = [f"--config={training.config}", *training.overrides]
+    after: tuple[Step, ...] = ()
+    if training.start:
+        start = run_folder(workdir, training.start)
+        arguments.append(f"--config.model.init_from={start}")
+        after = (steps[start],)
+    arguments += [f"--workdir={run}", f"--data_dir={data_dir}"]
     blocked = _unfit(training) or _absent(training.data, data_dir, made_when_trained=True)
-    return Step((*arguments, f"--data_dir={data_dir}"), run / summary.NAME, blocked)
+    return Step(tuple(arguments), run / summary.NAME, blocked, after)
+
+
+def _analysis(
+    table: Table,
+    row: Row,
+    cell: Cell,
+    workdir: Path,
+    data_dir: str | os.PathLike,
+    runs: tuple[Step, ...],
+) -> Step:
+    made_when_trained = {row.training.data for row in table.rows}
+    words = analyses.arguments(table, row, cell, workdir)
+    asked = next(word for word in words if word.startswith("--data=")).partition("=")[2]
+    absent = (_absent(name, data_dir, name in made_when_trained) for name, _ in parse_data(asked))
+    produces = analyses.folder(table, row, cell, workdir) / analyses.RESULTS
+    blocked = next(filter(None, absent), "")
+    return Step((*words, f"--data_dir={data_dir}"), produces, blocked, runs)
 
 
 def _evaluation(

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from iid_jax.evaluation import chain, page, summary
+from iid_jax.evaluation import analyses, chain, page, summary
 from iid_jax.evaluation.compare import compare
-from iid_jax.evaluation.protocols import Cell, Row, Table
+from iid_jax.evaluation.declared import Cell, Row, Table
 from iid_jax.evaluation.report import LOG, SCORES
 from iid_jax.evaluation.results import ALL
 from iid_jax.evaluation.table import file_name, read_csv
@@ -29,7 +29,7 @@ def markdown(table: Table, workdir: Path) -> list[str]:
     sources = []
     for label in dict.fromkeys(row.label for row in table.rows):
         rows = [row for row in table.rows if row.label == label]
-        lines.append(_line(_ours(rows, titles, workdir)))
+        lines.append(_line(_ours(table, rows, titles, workdir)))
         if rows[0].published:
             values = [
                 f"{rows[0].published[t]:.4f}" if t in rows[0].published else "" for t in titles
@@ -53,7 +53,7 @@ def write(table: Table, workdir: Path) -> list[str]:
             "row": row.label,
             "run": row.training.name,
             "published": dict(row.published),
-            "cells": {cell.title: _number(row, cell, workdir) for cell in row.cells},
+            "cells": {cell.title: _number(table, row, cell, workdir) for cell in row.cells},
         }
         for row in table.rows
     ]
@@ -62,12 +62,15 @@ def write(table: Table, workdir: Path) -> list[str]:
     return lines
 
 
-def _ours(rows: Sequence[Row], titles: Sequence[str], workdir: Path) -> list[str]:
+def _ours(table: Table, rows: Sequence[Row], titles: Sequence[str], workdir: Path) -> list[str]:
     """A line of our numbers: with one seed its interval, with more the mean and the spread."""
     cells = []
     for title in titles:
         found = [
-            _number(row, cell, workdir) for row in rows for cell in row.cells if cell.title == title
+            _number(table, row, cell, workdir)
+            for row in rows
+            for cell in row.cells
+            if cell.title == title
         ]
         cells.append(_told([f for f in found if f is not None and f["value"] is not None], found))
     done = [row for row in rows if summary.read(chain.run_folder(workdir, row.training))]
@@ -87,8 +90,10 @@ def _told(known: list[dict[str, Any]], found: list[dict[str, Any] | None]) -> st
     return f"{values[0]:.3f} ({known[0]['lo']:.3f} to {known[0]['hi']:.3f})"
 
 
-def _number(row: Row, cell: Cell, workdir: Path) -> dict[str, Any] | None:
+def _number(table: Table, row: Row, cell: Cell, workdir: Path) -> dict[str, Any] | None:
     """A cell's value, lo, hi and reason; None where it was not measured."""
+    if cell.detector:
+        return analyses.number(table, row, cell, workdir)
     made = summary.read(chain.summary_folder(workdir, row, cell))
     if made is None:
         return None
@@ -144,9 +149,8 @@ def _compared(row: Row) -> list[str]:
 
 def _pair(table: Table, row: Row, method: str, workdir: Path) -> tuple[float, float] | None:
     """(difference, half of its interval's width) of a run and its baseline of the same seed."""
-    seed = row.training.name.rpartition("-")[2]
     others = [r for r in table.rows if r.label == row.baseline]
-    other = next((r for r in others if r.training.name.rpartition("-")[2] == seed), None)
+    other = next((r for r in others if r.training.seed == row.training.seed), None)
     name = file_name(row.training.data, "test")
     paths = [
         chain.run_folder(workdir, r.training) / SCORES / name for r in (other, row) if r is not None

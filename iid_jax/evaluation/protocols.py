@@ -5,69 +5,18 @@ compression is a part of a data set's name, and so of every label. Published num
 where their source was read; a cell that is None is not published, or was not looked up.
 """
 
-import dataclasses
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from iid_jax.errors import UsageError, nearest
+from iid_jax.evaluation import arms, leakage_tables
+from iid_jax.evaluation.declared import Cell, Row, Table, Training
+from iid_jax.evaluation.leakage_tables import Experiment
 
 FF, CELEB, DFDC = "faceforensics/c23", "celeb_df/v2", "dfdc/default"
 FF_METHODS = ("Deepfakes", "Face2Face", "FaceSwap", "NeuralTextures")
-UNSEEN = ("affine_swap", "resynthesis", "expression", "poisson_swap")
-ARMS = ("binary", "adm", "mfs", "iid")
 FORMS = ("full", "quick")
 AUTHORS = "the authors' README, github.com/megvii-research/CADDM; its compression is not stated"
-
-
-@dataclasses.dataclass(frozen=True)
-class Training:
-    """A run: its folder's name, `--config` and overrides, and the data set it needs."""
-
-    name: str
-    config: str
-    data: str
-    overrides: tuple[str, ...] = ()
-
-
-@dataclasses.dataclass(frozen=True)
-class Cell:
-    """A number of a row: metric of a manipulation (or all, or `seen`) on `data`'s split.
-
-    `seen` is the mean over the manipulations that were trained on. With `corrupt` the test pictures
-    are corrupted too, and `split` may name a corrupted split.
-    """
-
-    title: str
-    data: str
-    split: str = "test"
-    method: str = "all"
-    metric: str = "video_auc"
-    corrupt: str = ""
-
-
-@dataclasses.dataclass(frozen=True)
-class Row:
-    """One training and its cells; `published` has the numbers by the cells' titles.
-
-    Rows of one `label` are seeds of the same experiment; `baseline` is the label it is set beside.
-    """
-
-    label: str
-    training: Training
-    cells: tuple[Cell, ...]
-    published: Mapping[str, float] = dataclasses.field(default_factory=dict)
-    source: str = ""
-    baseline: str = ""
-
-
-@dataclasses.dataclass(frozen=True)
-class Table:
-    """A table: its rows, or the verb that makes it."""
-
-    name: str
-    title: str
-    rows: tuple[Row, ...] = ()
-    made_by: str = ""
 
 
 def names() -> tuple[str, ...]:
@@ -76,12 +25,16 @@ def names() -> tuple[str, ...]:
 
 
 def table(name: str, form: str = "full", data: str = "practice_faces") -> Table:
-    """Returns a table; `form` and `data` (a made data set) are those of `practice`.
+    """Returns a table; `form` and `data` are those of `practice` and of the leakage tables.
+
+    `data` is a made data set, or for the leakage tables FaceForensics++ too.
 
     Raises:
-      UsageError: no such table or form.
+      UsageError: no such table, form or data set.
     """
-    for value, allowed, what in ((name, _TABLES, "--table"), (form, FORMS, "--form")):
+    known = (*arms.MADE, *([FF] if name in leakage_tables.TABLES else []))
+    asked = ((name, _TABLES, "--table"), (form, FORMS, "--form"), (data, known, "--data"))
+    for value, allowed, what in asked:
         if value not in allowed:
             raise UsageError(f"{what}: unknown {value!r}{nearest(value, allowed)}")
     return _TABLES[name](form, data)
@@ -172,29 +125,22 @@ def _sbi(form: str, data: str) -> Table:
 # -------------------------------------------------------------------- the claim, on made data sets
 
 
-def _steps(arm: str, form: str) -> int:
-    """Swap-trained arms learn more slowly; each arm goes on to its own plateau."""
-    slow = arm in ("mfs", "iid")
-    return (1200 if slow else 900) if form == "quick" else (3600 if slow else 1800)
-
-
 def _practice(form: str, data: str) -> Table:
     seeds = range(3 if form == "full" else 1)
-    other = "photo_swaps" if data == "practice_faces" else "practice_faces"
     rows = [
-        _arm(data, other, form, setting, arm, pairing, seed)
+        _arm(data, form, setting, arm, pairing, seed)
         for setting, pairing in _settings(form)
-        for arm in (ARMS if form == "full" else ("binary", "iid"))
+        for arm in (arms.ARMS if form == "full" else ("binary", "iid"))
         for seed in seeds
     ]
     title = f"Is identity leaked, and does the method stop it: {data}, each arm at its plateau"
     return Table("practice", title, tuple(rows))
 
 
-def _settings(form: str) -> list[tuple[dict[str, str], str]]:
+def _settings(form: str) -> list[tuple[arms.Setting, str]]:
     """What the arms are compared under: (arguments of the config, pairing)."""
-    lomo = [{"without": name} for name in UNSEEN]
-    donors = [{"gap": "donor", "people": "80", "donors": n} for n in ("10", "20", "50")]
+    lomo = [{"without": name} for name in arms.UNSEEN]
+    donors = [{**arms.FEW_DONORS, "donors": n} for n in ("10", "20", "50")]
     if form == "quick":
         return list(itertools.product((*lomo[:2], donors[0]), ("paired", "independent")))
     wide = [*lomo, *donors, {"gap": "donor"}]
@@ -207,46 +153,38 @@ def _settings(form: str) -> list[tuple[dict[str, str], str]]:
     ]
 
 
-def _arm(
-    data: str, other: str, form: str, setting: dict[str, str], arm: str, pairing: str, seed: int
-) -> Row:
-    setting = dict(setting)
-    init, steps = setting.pop("init", ""), _steps(arm, form)
-    told = {"method": arm, "data": data, **setting, "steps": steps, "seed": seed}
-    config = "configs/quickstart.py:" + ",".join(f"{k}={v}" for k, v in told.items())
-    look = steps // 8
-    overrides = [f"--config.data.pairing={pairing}"]
-    overrides += [f"--config.train.{k}={look}" for k in ("eval_every", "checkpoint_every")]
-    overrides += [f"--config.model.init_from={data}-{init}"] if init else []
-    name = (
-        "_".join([f"{k}-{v}" for k, v in setting.items()] or ["all"])
-        + f"_{pairing}"
-        + (f"_from-{init}" if init else "")
-    )
-    training = Training(
-        f"{data}-{form}/{name}/{arm}-{seed}", config, _config_of(data, setting), tuple(overrides)
-    )
+def _arm(data: str, form: str, setting: arms.Setting, arm: str, pairing: str, seed: int) -> Row:
+    training = arms.training(data, form, setting, arm, pairing, seed)
     cells = [Cell("seen manipulations", training.data, method="seen")]
     if "without" in setting:
         cells.append(Cell("unseen manipulation", training.data, method=setting["without"]))
+    other = arms.other(data)
     cells.append(Cell(f"unseen data set ({other})", f"{other}/default"))
     cells.append(Cell("leak AUC", training.data, metric="leak_auc"))
-    told_as = name.replace("_", " ")
+    told_as = arms.named(setting, pairing).replace("_", " ")
     label, baseline = f"{told_as}: {arm}", f"{told_as}: binary"
     return Row(label, training, tuple(cells), baseline="" if arm == "binary" else baseline)
 
 
-def _config_of(data: str, setting: Mapping[str, str]) -> str:
-    """The prepared data set's full name, as `data.people.config_name` makes it."""
-    gap = setting.get("gap", "none")
-    if gap == "none":
-        return f"{data}/default"
-    counts = (f"_{k[0]}{setting[k]}" for k in ("people", "donors") if k in setting)
-    return f"{data}/{gap}{''.join(counts)}"
+# --------------------------------------------------------------------------------- the leak itself
 
 
-def _analyzed(name: str) -> Callable[[str, str], Table]:
-    return lambda form, data: Table(name, f"Made by `analyze`: {name}", made_by="analyze")
+def _leakage(name: str) -> Callable[[str, str], Table]:
+    def made(form: str, data: str) -> Table:
+        measured = leakage_tables.on_made(form, data) if data in arms.MADE else _on_ff(form)
+        return leakage_tables.TABLES[name](measured)
+
+    return made
+
+
+def _on_ff(form: str) -> Experiment:
+    backbones = ("resnet34",) if form == "quick" else ("resnet34", "efficientnet_b3", "xception")
+    runs = tuple(
+        (f"{method}, {b}", _training(b, method, FF))
+        for b in backbones
+        for method in leakage_tables.COMPARED
+    )
+    return Experiment(FF.replace("/", "."), runs, (FF, CELEB), backbones[0], form == "quick")
 
 
 _TABLES: dict[str, Callable[[str, str], Table]] = {
@@ -255,6 +193,6 @@ _TABLES: dict[str, Callable[[str, str], Table]] = {
     "cross_method": _cross_method,
     "robustness": _robustness,
     "sbi": _sbi,
-    **{name: _analyzed(name) for name in ("probe", "influence", "tsne", "subsets")},
+    **{name: _leakage(name) for name in leakage_tables.TABLES},
     "practice": _practice,
 }

@@ -9,7 +9,7 @@ import platform
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +124,16 @@ def of_run(folder: Path, config: Config) -> dict[str, Any] | None:
         return made if same and config_file.from_dict(written) == config else None
     except (OSError, ValueError, AttributeError, UsageError):
         return None
+
+
+def run_names(folders: Sequence[Path]) -> list[str]:
+    """Returns what runs are called: the shortest ends of their paths that tell them apart."""
+    parts = [folder.resolve().parts for folder in folders]
+    for depth in range(1, max(map(len, parts)) + 1):
+        names = ["/".join(p[-depth:]) for p in parts]
+        if len(set(names)) == len(names):
+            return names
+    raise ValueError(f"a folder is given twice: {[str(folder) for folder in folders]}")
 
 
 def training_of(workdir: Path, config: Config) -> dict[str, Any] | None:

@@ -1,0 +1,81 @@
+"""The analyses of a table: where each lies, the command that makes it, and its numbers.
+
+`analyze` writes a results.json; it is read here as any program would, and checked.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from iid_jax.errors import DataError
+from iid_jax.evaluation import summary
+from iid_jax.evaluation.declared import Cell, Row, Table, Training
+
+RESULTS = "results.json"
+RUN = "RUN"
+
+
+def run_folder(workdir: Path, training: Training) -> Path:
+    """Returns the workdir of a training below that of the tables: shared by all of them."""
+    return Path(workdir) / "runs" / training.name
+
+
+def together(table: Table, row: Row) -> list[Training]:
+    """Returns the trainings that are measured in one go with a row's."""
+    if table.analysis.apart:
+        return [row.training]
+    return [r.training for r in table.rows if r.training.seed == row.training.seed]
+
+
+def folder(table: Table, row: Row, cell: Cell, workdir: Path) -> Path:
+    """Returns the folder whose results.json holds a cell's number."""
+    told = _data(table, cell).replace("/", ".").replace(":", ".").replace(",", "+")
+    where = row.training.name if table.analysis.apart else f"seed-{row.training.seed}"
+    return Path(workdir) / "analyses" / table.analysis.folder / where / told
+
+
+def arguments(table: Table, row: Row, cell: Cell, workdir: Path) -> tuple[str, ...]:
+    """Returns the words of the command that measures a cell, without --data_dir."""
+    analysis = table.analysis
+    first, *others = (str(run_folder(workdir, t)) for t in together(table, row))
+    words = ["analyze", analysis.measurement, f"--checkpoint={first}"]
+    words += [f"--against={','.join(others)}"] if others else []
+    words += [f"--data={_data(table, cell)}", *analysis.flags]
+    if analysis.apart:
+        words += [f"--config={row.training.config}", *row.training.overrides]
+    return (*words, f"--out={folder(table, row, cell, workdir)}")
+
+
+def number(table: Table, row: Row, cell: Cell, workdir: Path) -> dict[str, Any] | None:
+    """Returns a cell's value, lo, hi and reason; None where it was not measured.
+
+    Raises:
+      DataError: the results are damaged.
+    """
+    path = folder(table, row, cell, workdir) / RESULTS
+    try:
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        found = stored["measurements"][table.analysis.measurement]["results"]
+        wanted = _detector(table, row, cell, workdir), f"{cell.data}:{cell.split}"
+        keys = "detector", "data", "method", "metric"
+        for r in found:
+            if tuple(r[key] for key in keys) == (*wanted, cell.method, cell.metric):
+                return {key: r[key] for key in ("value", "lo", "hi", "reason")}
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{path} cannot be read ({error}); delete it") from error
+    return None
+
+
+def _data(table: Table, cell: Cell) -> str:
+    """What is given to --data for a cell."""
+    name = f"{cell.data}:{cell.split}"
+    return next(item for item in table.analysis.data if name in item.split(","))
+
+
+def _detector(table: Table, row: Row, cell: Cell, workdir: Path) -> str:
+    runs: Sequence[Training] = together(table, row)
+    names = summary.run_names([run_folder(workdir, training) for training in runs])
+    return cell.detector.replace(RUN, names[runs.index(row.training)])

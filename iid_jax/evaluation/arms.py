@@ -1,0 +1,70 @@
+"""The arms of the claim's experiments on made data sets: binary, ADM only, MFS only, IID."""
+
+from collections.abc import Mapping
+
+from iid_jax.evaluation.declared import Training
+
+MADE = ("practice_faces", "photo_swaps")
+ARMS = ("binary", "adm", "mfs", "iid")
+UNSEEN = ("affine_swap", "resynthesis", "expression", "poisson_swap")
+# Few donors, of whom no genuine picture is seen: the paper's situation.
+FEW_DONORS = {"gap": "donor", "people": "80", "donors": "10"}
+# Arguments of configs/quickstart.py; `init` is the run that training starts from.
+Setting = Mapping[str, str]
+
+
+def other(data: str) -> str:
+    """Returns the made data set that `data` is not."""
+    return next(name for name in MADE if name != data)
+
+
+def named(setting: Setting, pairing: str) -> str:
+    """Returns a folder's name for a setting and a pairing."""
+    told = [f"{key}-{value}" for key, value in setting.items() if key != "init"] or ["all"]
+    start = f"_from-{setting['init']}" if "init" in setting else ""
+    return "_".join(told) + f"_{pairing}{start}"
+
+
+def training(
+    data: str, form: str, setting: Setting, arm: str, pairing: str = "paired", seed: int = 0
+) -> Training:
+    """Returns the run of an arm on a made data set; tables that need the same one share it."""
+    steps = _steps(arm, form)
+    arguments = {key: value for key, value in setting.items() if key != "init"}
+    told = {"method": arm, "data": data, **arguments, "steps": steps, "seed": seed}
+    look = steps // 8
+    overrides = [f"--config.data.pairing={pairing}"]
+    overrides += [f"--config.train.{k}={look}" for k in ("eval_every", "checkpoint_every")]
+    return Training(
+        f"{data}-{form}/{named(setting, pairing)}/{arm}-{seed}",
+        "configs/quickstart.py:" + ",".join(f"{k}={v}" for k, v in told.items()),
+        _full_name(data, setting),
+        tuple(overrides),
+        seed,
+        _recogniser(data, form, setting, seed) if "init" in setting else None,
+    )
+
+
+def _recogniser(data: str, form: str, setting: Setting, seed: int) -> Training:
+    """A classifier of identity, trained on the people that the arm is then trained on."""
+    steps = 900 if form == "quick" else 1800
+    arguments = {key: value for key, value in setting.items() if key != "init"}
+    told = {"data": data, **arguments, "steps": steps, "seed": seed}
+    config = "configs/identity.py:" + ",".join(f"{k}={v}" for k, v in told.items())
+    name = f"{data}-{form}/{named(arguments, 'identity')}/identity-{seed}"
+    return Training(name, config, _full_name(data, setting), (), seed)
+
+
+def _steps(arm: str, form: str) -> int:
+    """Swap-trained arms learn more slowly; each arm goes on to its own plateau."""
+    slow = arm in ("mfs", "iid")
+    return (1200 if slow else 900) if form == "quick" else (3600 if slow else 1800)
+
+
+def _full_name(data: str, setting: Setting) -> str:
+    """The prepared data set's full name, as `data.people.config_name` makes it."""
+    gap = setting.get("gap", "none")
+    if gap == "none":
+        return f"{data}/default"
+    counts = (f"_{k[0]}{setting[k]}" for k in ("people", "donors") if k in setting)
+    return f"{data}/{gap}{''.join(counts)}"
