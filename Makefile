@@ -13,7 +13,7 @@ PYTHON ?= $(shell for p in python3.12 python3.11 python3; do \
 STAMP := $(VENV)/.made-from-$(shell cat pyproject.toml constraints.txt | cksum | cut -d' ' -f1)
 PYTEST := JAX_PLATFORMS=cpu $(PY) -m pytest
 
-.PHONY: env quickstart test test-long check docs bench
+.PHONY: env quickstart test test-long check docs bench colab
 
 env: $(STAMP)
 
@@ -46,6 +46,10 @@ docs: env
 	@mkdir -p docs
 	$(PY) -m iid_jax.main show --checkpoint=$(WORKDIR) --data=practice_faces:test --data_dir=$(DATA_DIR) \
 	  --out=docs/first-look.png
+
+# The notebooks from their sources.
+colab: env
+	$(PY) colab/sync.py
 
 bench: quickstart
 	$(PY) benchmarks/host.py --data_dir=$(DATA_DIR)
