@@ -155,7 +155,11 @@ class OptimConfig:
 
 @dataclasses.dataclass(frozen=True)
 class TrainConfig:
-    """The length of a run, and when it looks, saves and logs. `fsdp` devices share parameters."""
+    """The length of a run, and when it looks, saves and logs. `fsdp` devices share parameters.
+
+    `compilation_cache`: the folder of compiled programs, which the next start of the same program
+    takes from there; None for none. The environment's JAX_COMPILATION_CACHE_DIR goes before it.
+    """
 
     steps: int = 600
     batch_size: int = 64
@@ -165,6 +169,7 @@ class TrainConfig:
     keep: int = 2
     fsdp: int = 1
     best_metric: Merit = "video_auc"
+    compilation_cache: str | None = "~/.cache/iid_jax/xla"
 
     def __post_init__(self):
         names = ("steps", "log_every", "eval_every", "checkpoint_every", "keep", "fsdp")

@@ -46,7 +46,7 @@ def train_and_evaluate(
     """
     from iid_jax.training import loop, sharding
 
-    sharding.start(config.train.batch_size)
+    sharding.start(config.train.batch_size, config.train.compilation_cache)
 
     import jax
 

@@ -18,10 +18,10 @@ SMALLEST_SPLIT = 2**14
 SMALLEST_SHARE = 8
 
 
-def start(batch_size: int) -> None:
+def start(batch_size: int, compilation_cache: str | None = None) -> None:
     """Settles what JAX must be told before it is first used; `batch_size` is the global one.
 
-    * The persistent compilation cache: JAX_COMPILATION_CACHE_DIR, or ~/.cache/iid_jax/xla.
+    * The persistent compilation cache: JAX_COMPILATION_CACHE_DIR, or the folder given.
     * The other processes of the run, where IID_COORDINATOR=host:port, IID_PROCESSES and
       IID_PROCESS (or IID_COORDINATOR=auto on a cluster that JAX knows) name them.
     * One CPU device per core, see `cpu_devices`.
@@ -29,9 +29,8 @@ def start(batch_size: int) -> None:
     Raises:
       UsageError: IID_PROCESSES or IID_PROCESS is missing or no number.
     """
-    if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
-        folder = os.path.join(os.path.expanduser("~"), ".cache", "iid_jax", "xla")
-        jax.config.update("jax_compilation_cache_dir", folder)
+    if compilation_cache and "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+        jax.config.update("jax_compilation_cache_dir", os.path.expanduser(compilation_cache))
     coordinator = os.environ.get("IID_COORDINATOR")
     # JAX keeps the devices that it has once it was used: in a notebook these are as good.
     with contextlib.suppress(RuntimeError):

@@ -1,7 +1,10 @@
 """Where arrays lie; the same numbers whatever the devices."""
 
 import json
+import os
 import socket
+import subprocess
+import sys
 
 import jax
 import numpy as np
@@ -66,6 +69,27 @@ def test_a_run_of_several_processes_says_what_is_missing(monkeypatch):
     monkeypatch.delenv("IID_PROCESS", raising=False)
     with pytest.raises(UsageError, match="IID_PROCESS "):
         sharding.start(8)
+
+
+COMPILES = """
+import sys, jax
+from iid_jax.training import sharding
+sharding.start(8, sys.argv[1])
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+print(jax.jit(lambda x: x + 1)(1))
+"""
+
+
+@pytest.mark.parametrize("writable", [True, False])
+def test_compiled_programs_are_kept_where_the_configuration_says(writable, tmp_path):
+    folder = tmp_path / "cache"
+    if not writable:
+        folder.write_text("a file, where no folder can be made")
+    environment = {k: v for k, v in os.environ.items() if k != "JAX_COMPILATION_CACHE_DIR"}
+    command = [sys.executable, "-c", COMPILES, str(folder)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.stdout.strip() == "2", done.stderr
+    assert not writable or list(folder.glob("*cache*"))
 
 
 @pytest.mark.long
