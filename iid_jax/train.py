@@ -123,6 +123,9 @@ def _check_same(path: Path, wanted: dict[str, Any]) -> None:
         stored = dict(json.loads(path.read_text(encoding="utf-8")))
     except (ValueError, TypeError) as error:
         raise UsageError(f"{path} is not a run's {CONFIG}; choose another --workdir") from error
+    # A run that an earlier version began lacks the keys that came since; they have their defaults.
+    with contextlib.suppress(UsageError):
+        stored = config_file.from_dict(stored).to_dict()
     difference = _first_difference(stored, wanted, "config")
     if difference:
         raise UsageError(

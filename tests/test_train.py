@@ -22,6 +22,16 @@ def test_workdir_of_the_same_configuration_is_claimed_again(tmp_path):
     assert [p.name for p in (tmp_path / "run").iterdir()] == ["config.json"]
 
 
+def test_a_run_of_an_earlier_version_goes_on_with_the_defaults_of_newer_keys(tmp_path):
+    config = config_file.load("quickstart.py")
+    earlier = config.to_dict()
+    del earlier["loss"]["min_negatives"], earlier["eval"]
+    (tmp_path / "config.json").write_text(json.dumps(earlier))
+    train.claim(tmp_path, config)
+    with pytest.raises(UsageError, match="min_negatives was 4, now 0"):
+        train.claim(tmp_path, config_file.load("quickstart.py", {"loss.min_negatives": "0"}))
+
+
 def test_workdir_of_another_configuration_names_the_key_and_stays_as_it_is(tmp_path, capsys):
     config = config_file.load("configs/quickstart.py")
     train.claim(tmp_path, config)
