@@ -1,13 +1,13 @@
 """One finished training sample from one draw: decode, align, swap, augment, label the anchors."""
 
 import dataclasses
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import numpy as np
 
 from iid_jax import boxes as anchor_boxes
 from iid_jax import geometry
-from iid_jax.config import DataConfig
+from iid_jax.config import DataConfig, Forger
 from iid_jax.data import augment, canvas, schema
 from iid_jax.data.catalog import Catalog
 from iid_jax.data.sampler import Draw
@@ -31,8 +31,7 @@ OUTCOMES = (
     "too_alike",
     "global_elsewhere",
     "partial_elsewhere",
-    "self_blend",
-    "cross_blend",
+    *(name for name in get_args(Forger) if name != "swap"),
     "no_forgery",
 )
 
