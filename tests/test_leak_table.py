@@ -13,6 +13,7 @@ from iid_jax.evaluation import table
 from iid_jax.measures import Metric
 
 UNSEEN = "poisson_swap"
+TRAINED = ("affine_swap", "resynthesis", "expression")
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +46,7 @@ def noise(columns, rows):
 
 def test_a_perfect_score_that_knows_nobody_leaks_nothing(script, practice, tables):
     test, probe = tables(lambda c, rows: c["label"][rows] + 0.01 * noise(c, rows))
-    values = script.measure(test, probe, practice, UNSEEN)
+    values = script.measure(test, probe, practice, TRAINED)
     assert set(values) == set(script.COLUMNS)
     assert [values[c].value for c in script.COLUMNS[1:]] == [1.0] * 4
     assert abs(values["leak"].value - 0.5) < 0.2
@@ -54,14 +55,14 @@ def test_a_perfect_score_that_knows_nobody_leaks_nothing(script, practice, table
 def test_a_score_that_marks_the_people_of_the_training_leaks_all(script, practice, tables):
     training = practice.people("train")
     test, probe = tables(lambda c, rows: np.isin(c["identity"][rows], sorted(training)) * 1.0)
-    values = script.measure(test, probe, practice, UNSEEN)
+    values = script.measure(test, probe, practice, TRAINED)
     assert values["leak"].value == 1.0
     assert [values[c].value for c in script.COLUMNS[1:]] == [0.5] * 4
 
 
 def test_seen_and_unseen_manipulations_are_kept_apart(script, practice, tables):
     test, probe = tables(lambda c, rows: (c["method"][rows] == UNSEEN) * 1.0)
-    values = script.measure(test, probe, practice, UNSEEN)
+    values = script.measure(test, probe, practice, TRAINED)
     assert (values["unseen"].value, values["new people"].value) == (1.0, 0.5)
     assert (values["above own, unseen"].value, values["above own"].value) == (1.0, 0.5)
 
@@ -91,14 +92,15 @@ def test_a_finished_run_is_read_and_not_repeated(script, practice, practice_dir,
             name = table.file_name(practice.name, split)
             table.write_csv(workdir / "scores" / name, made)
         (workdir / "summary.json").write_text(json.dumps({"train": {"seconds": 12.6}}))
-        started.append(arguments[0])
+        started.extend(arguments[:2])
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(script, "_main", train)
         first, again = (script._trained("donor", "iid", 2, practice.name, flags) for _ in range(2))
     assert started == [
         "--config=configs/quickstart.py:method=iid,seed=2,data=practice_faces,"
-        "without=poisson_swap,gap=donor,people=80,donors=10"
+        "gap=donor,people=80,donors=10",
+        "--config.data.methods=affine_swap,poisson_swap",
     ]
     assert first == again and (first.what, first.seed, first.seconds) == ("iid", "2", "13")
 
@@ -118,7 +120,7 @@ def test_table_has_a_line_for_each_row_and_the_spread_over_seeds(script):
 
 def test_untrained_network_and_best_statistic_have_their_rows(script, practice):
     flags = argparse.Namespace(
-        data="practice_faces", unseen=UNSEEN, people=80, donors=10, steps=0, seeds=[0]
+        data="practice_faces", trained=list(TRAINED), people=80, donors=10, steps=0, seeds=[0]
     )
     untrained = script._untrained("donor", practice, flags)
     best = script._best_statistic("donor", practice, flags)
