@@ -181,10 +181,11 @@ def best_step(metrics: dict[int, float | None]) -> int:
     return max(metrics, key=lambda step: (_comparable(metrics[step]), step))
 
 
-def load_detector(path: str | Path) -> Loaded:
+def load_detector(path: str | Path, people: bool = False) -> Loaded:
     """Returns the detector at `path`: a workdir (its best step), a step folder or an export.
 
-    Nothing in the folder is run, and arrays are read only if their shapes are the model's.
+    Nothing in the folder is run, and arrays are read only if their shapes are the model's. With
+    `people` a classifier of people is taken too.
 
     Raises:
       DataError: there is none, it is damaged, or it does not fit this version.
@@ -197,6 +198,11 @@ def load_detector(path: str | Path) -> Loaded:
         module, _, anchors = detectors.build_detector(config.model)
     except UsageError as error:
         raise DataError(f"{folder}: its configuration does not fit this version: {error}") from None
+    if config.model.people and not people:
+        raise DataError(
+            f"{folder} is a classifier of {config.model.people} people and no detector; train one "
+            f"that starts from it with --config.model.init_from={path}"
+        )
     spec = InputSpec.from_dict(_group(info, "input_spec", folder))
     if spec.size != config.model.canvas:
         raise DataError(f"{folder}: input of {spec.size} px, canvas of {config.model.canvas} px")

@@ -84,7 +84,8 @@ class ModelConfig:
 
     `dropout` and `drop_connect` are those published with the backbone where they are None.
     `init_from`: a file of published weights, a run or an export, whose backbone training starts
-    from.
+    from. `people`: a classifier of so many people in place of a detector, to start others from; 0:
+    of as many as are in training.
     """
 
     backbone: str = "resnet_small"
@@ -95,12 +96,18 @@ class ModelConfig:
     dropout: float | None = None
     drop_connect: float | None = None
     init_from: str | None = None
+    people: int | None = None
 
     def __post_init__(self):
         for name in ("dropout", "drop_connect"):
             rate = getattr(self, name)
             if rate is not None and not 0.0 <= rate < 1.0:
                 raise UsageError(f"config.model.{name} must be 0 to below 1, got {rate}")
+        if self.people is not None and (self.adm or self.people in (1, 2) or self.people < 0):
+            raise UsageError(
+                f"config.model.people={self.people} must be 0 (all in training) or at least 3, and "
+                "goes with --config.model.adm=False"
+            )
         low, high = CANVAS_RANGE
         if not low <= self.canvas <= high:
             raise UsageError(f"config.model.canvas must be {low} to {high} px, got {self.canvas}")

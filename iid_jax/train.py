@@ -44,7 +44,7 @@ def train_and_evaluate(
     A data set that needs nothing but code is made first. In a run of several processes the first
     one evaluates, and the others return None.
     """
-    from iid_jax.training import loop, sharding
+    from iid_jax.training import loop, recogniser, sharding
 
     sharding.start(config.train.batch_size, config.train.compilation_cache)
 
@@ -64,7 +64,10 @@ def train_and_evaluate(
     sharding.meet("data prepared")
     catalog = builder.ensure(name, data_dir, quiet=True)
     stats = loop.train(config, workdir, catalog, quiet=quiet)
-    if first:
+    if first and config.model.people is not None:
+        given = config, catalog, workdir, command, stats
+        made = recogniser.summarise(load_detector(workdir, people=True), *given)
+    elif first:
         target = report.Target(catalog, "test")
         detector = load_detector(workdir)
         made = report.evaluate_run(detector, config, [target], workdir, command, stats, quiet)
@@ -148,7 +151,11 @@ def _first_difference(stored: Any, wanted: Any, where: str) -> str:
 def _tell(made: dict[str, Any], workdir: Path) -> int:
     """Prints what was found, and returns the exit code."""
     from iid_jax.evaluation import report
+    from iid_jax.training import recogniser
 
+    if told := recogniser.told(made):
+        print(told, f"{workdir}: start others from it with --config.model.init_from={workdir}")
+        return 0
     print(*report.headlines(made), f"{workdir / report.REPORT}", sep="\n")
     missing = report.unscored(made)
     if missing:

@@ -3,7 +3,7 @@
 import concurrent.futures
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import cv2
@@ -37,13 +37,19 @@ def train_iterator(
     """
     sampler = Sampler(catalog, config, batch_size, steps, seed, process_index, process_count)
     maker = SampleMaker(catalog, config, spec, feature)
-    dataset = grain.MapDataset.source(sampler).map(maker)
-    dataset = dataset.batch(sampler.local, drop_remainder=True)
+    return iterate(sampler, maker, sampler.local, config.workers)
+
+
+def iterate(
+    source: Sequence[Any], maker: Callable[[Any], Any], size: int, workers: int
+) -> grain.DatasetIterator:
+    """Returns the resumable iterator over batches of `size` of `maker(source[k])`, in order."""
+    dataset = grain.MapDataset.source(source).map(maker).batch(size, drop_remainder=True)
     reading = grain.ReadOptions(num_threads=1, prefetch_buffer_size=2)
     batches = dataset.to_iter_dataset(reading)
-    if config.workers:
+    if workers:
         _allow_multiprocessing()
-        options = grain.MultiprocessingOptions(num_workers=config.workers, per_worker_buffer_size=2)
+        options = grain.MultiprocessingOptions(num_workers=workers, per_worker_buffer_size=2)
         batches = batches.mp_prefetch(options, worker_init_fn=_start_worker)
     return iter(batches)
 

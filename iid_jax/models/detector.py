@@ -37,7 +37,7 @@ class Detector(nn.Module):
     """The detector with the ADM, or the plain binary classifier on the same backbone without.
 
     `dropout` (of what the classifier sees) and `drop_connect` are those published with the backbone
-    unless given.
+    unless given. With more `classes` it is a classifier of people, for others to start from.
     """
 
     backbone: str = "resnet_small"
@@ -46,6 +46,7 @@ class Detector(nn.Module):
     dtype: Any = jnp.float32
     dropout: float | None = None
     drop_connect: float | None = None
+    classes: int = 2
 
     @nn.compact
     def __call__(self, images: jax.Array, train: bool = False) -> Outputs:
@@ -69,7 +70,8 @@ class Detector(nn.Module):
             features = {**features, **found.maps, "artifact": vector}
         rate = getattr(trunk, "dropout", 0.0) if self.dropout is None else self.dropout
         seen = nn.Dropout(rate, deterministic=not train)(embedding)
-        logits = nn.Dense(2, dtype=wide, kernel_init=head_init, name="classifier")(seen)
+        head = nn.Dense(self.classes, dtype=wide, kernel_init=head_init, name="classifier")
+        logits = head(seen)
         return Outputs(logits, deltas, box_logits, {**features, "embedding": embedding})
 
 
@@ -82,7 +84,8 @@ def build_detector(config: ModelConfig) -> tuple[Detector, InputSpec, np.ndarray
     side = feature_side(config)
     dtype = compute_dtype(config.dtype)
     rates = config.dropout, config.drop_connect
-    module = Detector(config.backbone, config.adm, config.adm_width, dtype, *rates)
+    classes = config.people or 2
+    module = Detector(config.backbone, config.adm, config.adm_width, dtype, *rates, classes)
     anchors = boxes.anchors(config.canvas, side) if config.adm else None
     return module, InputSpec(config.canvas), anchors
 

@@ -11,13 +11,13 @@ import jax
 
 from iid_jax.checkpoint import Checkpoints
 from iid_jax.config import Config, ModelConfig
-from iid_jax.data import pipeline, samples
+from iid_jax.data import identities, pipeline, samples
 from iid_jax.data.catalog import Catalog
 from iid_jax.errors import DataError
 from iid_jax.models import detector
 from iid_jax.models.input_spec import InputSpec
 from iid_jax.progress import Progress
-from iid_jax.training import optim, pretrained, sharding, state, step, validation
+from iid_jax.training import optim, pretrained, recogniser, sharding, state, step, validation
 from iid_jax.training.feed import Feed
 from iid_jax.training.log import Log
 from iid_jax.training.preemption import Preempted, Stop
@@ -27,7 +27,8 @@ from iid_jax.training.state import State
 def train(config: Config, workdir: Path, catalog: Catalog, quiet: bool = False) -> dict[str, Any]:
     """Trains to the end of the configured run; {steps, images, seconds, compile_seconds}.
 
-    Goes on from the newest complete checkpoint of `workdir`; the outcome is the same, bit for bit
+    With `config.model.people` it is a classifier of people, see `recogniser.py`. Goes on from the
+    newest complete checkpoint of `workdir`; the outcome is the same, bit for bit
     on one machine, as without the interruption. `seconds` are without compilation.
 
     Raises:
@@ -35,6 +36,7 @@ def train(config: Config, workdir: Path, catalog: Catalog, quiet: bool = False) 
       DataError: the loss is not finite, or a checkpoint is damaged.
       Preempted: SIGTERM came; everything is saved.
     """
+    config = recogniser.resolved(config, catalog) if config.model.people is not None else config
     length = config.train
     first = jax.process_index() == 0
 
@@ -47,11 +49,14 @@ def train(config: Config, workdir: Path, catalog: Catalog, quiet: bool = False) 
     run_step = step.make_step(module, spec, anchors, config.loss, tx, current, mesh, config.seed)
 
     # --------------------------------------------------------- data, and where to go on from
-    look = validation.Validation(config, module, spec, anchors, catalog)
+    looks, feeds = validation.Validation, pipeline.train_iterator
+    if config.model.people:
+        looks, feeds = recogniser.Recognition, identities.train_iterator
+    look = looks(config, module, spec, anchors, catalog)
     side = detector.feature_side(config.model)
     drawn = length.batch_size, length.steps, config.seed
     here = jax.process_index(), jax.process_count()
-    batches = pipeline.train_iterator(catalog, config.data, spec, side, *drawn, *here)
+    batches = feeds(catalog, config.data, spec, side, *drawn, *here)
     feed = Feed(batches, sharding.batch_sharding(mesh), step.FED)
     with contextlib.ExitStack() as closing:
         closing.callback(feed.close)

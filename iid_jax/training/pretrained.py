@@ -81,7 +81,7 @@ def named(names: tuple[str, ...] | list[str]) -> str:
 
 
 def _detector(path: Path, expected: Expected, size: int) -> Given:
-    loaded = checkpoint.load_detector(path)
+    loaded = checkpoint.load_detector(path, people=True)
     arrays = {where: np.asarray(leaf) for where, leaf in _leaves(loaded.variables).items()}
     foreign = ["/".join(w) for w in arrays if w[1] == TRUNK and w not in expected]
     source = f"a detector on {loaded.config.model.backbone}"
