@@ -134,7 +134,7 @@ display(Image("first-look.png"))
 
 # %%
 page = Path(workdir, "report.html").read_text().replace("&", "&amp;").replace('"', "&quot;")
-display(HTML(f'<iframe srcdoc="{page}" width="100%" height="900"></iframe>'))
+display(HTML(f'<div><iframe srcdoc="{page}" width="100%" height="900"></iframe></div>'))
 
 # %% [markdown]
 # ## Use it
@@ -146,7 +146,8 @@ display(HTML(f'<iframe srcdoc="{page}" width="100%" height="900"></iframe>'))
 import iid_jax
 
 detector = iid_jax.load(workdir)
-record = iid_jax.data.load("practice_faces", "test", data_dir)[-1]
+records = iid_jax.data.load("practice_faces", "test", data_dir)
+record = next(record for record in records if record.label)
 picture = record.pixels()
 result = detector.predict(picture, landmarks=record.crop_landmarks(picture.shape[:2]))
 print("truth:", record.method, "| P(fake):", result.score, "| boxes:", result.faces[0].artifacts)
