@@ -84,7 +84,9 @@ def _detector(path: Path, expected: Expected, size: int) -> Given:
     loaded = checkpoint.load_detector(path, people=True)
     arrays = {where: np.asarray(leaf) for where, leaf in _leaves(loaded.variables).items()}
     foreign = ["/".join(w) for w in arrays if w[1] == TRUNK and w not in expected]
-    source = f"a detector on {loaded.config.model.backbone}"
+    model = loaded.config.model
+    kind = f"a classifier of {model.people} people" if model.people else "a detector"
+    source = f"{kind} on {model.backbone}"
     return Given(arrays, loaded.input_spec, source, foreign=tuple(foreign))
 
 

@@ -82,7 +82,8 @@ def told(made: Mapping[str, Any]) -> str:
         return ""
     if row["value"] is None:
         return f"{row['data']}: {row['reason']};"
-    found = f"{row['value']:.3f} ({row['lo']:.3f} to {row['hi']:.3f})"
+    between = "" if row["lo"] is None else f" ({row['lo']:.3f} to {row['hi']:.3f})"
+    found = f"{row['value']:.3f}{between}"
     return f"{row['data']}: {found} of the held-out pictures of training's people recognised;"
 
 

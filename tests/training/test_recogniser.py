@@ -83,6 +83,7 @@ def test_a_detector_starts_from_its_backbone_and_has_a_head_of_its_own(run, conf
     same(found["params"]["trunk"], source["trunk"])
     same(found["params"]["classifier"], before["params"]["classifier"])
     assert "fresh: classifier" in said
+    assert "a classifier of " in said and " people on tiny" in said
 
 
 def test_another_number_of_people_is_refused(config, practice):
