@@ -141,10 +141,10 @@ tell("leak", ("leak_auc", "familiarity_auc", "video_auc"))
 # ## Content: can a linear probe read the person off the features?
 #
 # Beside it stand grey pixels and an untrained network: only what lies above both was learned. Of
-# every drawn person there is one clip, whose beginning is fitted and whose end is tested: background
-# and light give the person away, so expect all of them near 1 here. With several clips or
-# photographs of a person (`photo_swaps`, FaceForensics++) the probe tells more. Below it, whether
-# the probe takes a fake for its target or for its donor.
+# every drawn person there is one clip, whose beginning is fitted and whose end is tested:
+# background and light give the person away, so expect all of them near 1 here. With several clips
+# or photographs of a person (`photo_swaps`, FaceForensics++) the probe tells more. Below it,
+# whether the probe takes a fake for its target or for its donor.
 
 # %%
 TEST = [f"--data=practice_faces/donor_p{people}_d{donors}:test"]
