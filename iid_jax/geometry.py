@@ -233,8 +233,7 @@ def anchor_coverage(mask: np.ndarray, anchors: np.ndarray) -> np.ndarray:
     the canvas counts with the part that is on it.
     """
     height, width = mask.shape
-    total = np.zeros((height + 1, width + 1))
-    total[1:, 1:] = np.cumsum(np.cumsum(mask, axis=0, dtype=np.float64), axis=1)
+    total = cv2.integral(np.asarray(mask, np.float32), sdepth=cv2.CV_64F)
     centre, half = anchors[:, :2].astype(np.float64), anchors[:, 2:].astype(np.float64) / 2
     low = np.clip(centre - half, 0.0, 1.0) * (width, height)
     high = np.clip(centre + half, 0.0, 1.0) * (width, height)

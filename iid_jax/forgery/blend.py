@@ -20,8 +20,13 @@ def alpha(background: np.ndarray, foreground: np.ndarray, mask: np.ndarray) -> n
     Images are uint8 (H, W, 3), the mask is float (H, W) in 0..1; where it is 0 the background
     remains as it is.
     """
-    base = background.astype(np.float32)
-    return _mixed(base, foreground.astype(np.float32), mask)
+    composite = background.copy()
+    x, y, width, height = cv2.boundingRect((mask > 0.0).astype(np.uint8))
+    part = np.s_[y : y + height, x : x + width]
+    if width:
+        base, face = background[part].astype(np.float32), foreground[part].astype(np.float32)
+        composite[part] = _mixed(base, face, mask[part])
+    return composite
 
 
 def poisson(background: np.ndarray, foreground: np.ndarray, mask: np.ndarray) -> Blended:
@@ -67,8 +72,11 @@ def match_colours(
 
 
 def _mixed(base: np.ndarray, face: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    values = base + mask[..., None].astype(np.float32) * (face - base)
-    return np.clip(np.rint(values), 0, 255).astype(np.uint8)
+    # OpenCV wants a channel of its own for each colour, and is then far faster than broadcasting.
+    values = cv2.multiply(cv2.merge([mask.astype(np.float32)] * 3), face - base)
+    values += base
+    np.rint(values, out=values)
+    return np.clip(values, 0, 255, out=values).astype(np.uint8)
 
 
 def _integrated(difference: np.ndarray, inside: np.ndarray) -> np.ndarray:

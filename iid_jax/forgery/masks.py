@@ -83,11 +83,29 @@ def dssim(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """
     a, b = first.astype(np.float32), second.astype(np.float32)
     mean_a, mean_b = _smooth(a), _smooth(b)
-    squares, product = mean_a**2 + mean_b**2, mean_a * mean_b
-    spread = _smooth(a * a + b * b) - squares
-    together = _smooth(a * b) - product
-    ssim = (2 * product + _C1) * (2 * together + _C2) / ((squares + _C1) * (spread + _C2))
-    return np.clip((1.0 - ssim) / 2.0, 0.0, 1.0)
+    product = mean_a * mean_b
+    mean_a *= mean_a
+    mean_b *= mean_b
+    squares = np.add(mean_a, mean_b, out=mean_a)
+    together = _smooth(a * b)
+    together -= product
+    a *= a
+    b *= b
+    spread = _smooth(np.add(a, b, out=a))
+    spread -= squares
+    ssim = product
+    ssim *= 2
+    ssim += _C1
+    together *= 2
+    together += _C2
+    ssim *= together
+    squares += _C1
+    spread += _C2
+    squares *= spread
+    ssim /= squares
+    np.subtract(1.0, ssim, out=ssim)
+    ssim /= 2.0
+    return np.clip(ssim, 0.0, 1.0, out=ssim)
 
 
 def difference(first: np.ndarray, second: np.ndarray) -> np.ndarray:

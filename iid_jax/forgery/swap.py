@@ -9,6 +9,7 @@ import dataclasses
 from collections.abc import Iterator
 from typing import Any, Literal
 
+import cv2
 import numpy as np
 
 from iid_jax import geometry
@@ -173,9 +174,7 @@ def _draw_window(
 
 
 def _integral(values: np.ndarray) -> np.ndarray:
-    total = np.zeros((values.shape[0] + 1, values.shape[1] + 1))
-    np.cumsum(np.cumsum(values, axis=0, dtype=np.float64), axis=1, out=total[1:, 1:])
-    return total
+    return cv2.integral(values, sdepth=cv2.CV_64F)
 
 
 def _sums(total: np.ndarray, x0: np.ndarray, y0: np.ndarray, width: int, height: int) -> np.ndarray:
