@@ -70,7 +70,8 @@ def grouped(
     xlabel: str = "",
 ) -> "Figure":
     """Draws panel -> series -> category -> value: dots with intervals, categories side by side."""
-    figure, axes = axes_grid(1, len(panels), 4.4, 3.4)
+    longest = max(len(label) for series in panels.values() for label in series)
+    figure, axes = axes_grid(1, len(panels), 4.4 + 0.07 * longest, 3.4)
     for axis, (title, series) in zip(axes, panels.items(), strict=True):
         categories = list(dict.fromkeys(c for values in series.values() for c in values))
         step = 0.7 / max(len(series), 1)
