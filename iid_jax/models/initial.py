@@ -6,6 +6,8 @@ near "don't know" instead of confidently wrong, which small batches take long to
 
 import hashlib
 import math
+import os
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import flax.linen as nn
@@ -33,9 +35,11 @@ def initialise(module: nn.Module, spec: InputSpec, seed: int) -> dict[str, Any]:
     """
     images = jax.ShapeDtypeStruct((1, spec.size, spec.size, 3), jnp.float32)
     shapes = jax.eval_shape(module.init, jax.random.key(0), images)
-    return jax.tree_util.tree_map_with_path(
-        lambda path, leaf: jnp.asarray(_fresh(path, leaf.shape, seed)), shapes
-    )
+    leaves, tree = jax.tree_util.tree_flatten_with_path(shapes)
+    # NumPy draws without Python's lock: as many at once as there are cores.
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        fresh = pool.map(lambda item: jnp.asarray(_fresh(item[0], item[1].shape, seed)), leaves)
+        return jax.tree_util.tree_unflatten(tree, list(fresh))
 
 
 def _fresh(path: tuple[Any, ...], shape: tuple[int, ...], seed: int) -> np.ndarray:
@@ -47,4 +51,6 @@ def _fresh(path: tuple[Any, ...], shape: tuple[int, ...], seed: int) -> np.ndarr
     deviation = math.sqrt(2.0 / math.prod(shape[:-1]))
     if names[-2].rstrip("0123456789") in HEADS:
         deviation *= HEAD_GAIN
-    return rng.standard_normal(shape, np.float32) * np.float32(deviation)
+    kernel = rng.standard_normal(shape, np.float32)
+    kernel *= np.float32(deviation)
+    return kernel
