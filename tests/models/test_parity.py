@@ -11,11 +11,14 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 from iid_jax import losses, models
+from iid_jax.config import OptimConfig
 from iid_jax.models import weights
 from iid_jax.models.detector import Detector
+from iid_jax.training import optim
 
 EVAL = {"float64": 1e-9, "float32": 1e-5}
 TRAIN = {"float64": 1e-9, "float32": 3e-4}
@@ -49,6 +52,9 @@ DETECTORS = [
     pytest.param("efficientnet_b3", "float64", marks=long),
     pytest.param("efficientnet_b4", "float64", marks=long),
 ]
+STEPPED = ("resnet34", "efficientnet_b3", "efficientnet_b4")
+# Gradients that are 0 but for rounding.
+NO_SLOPE = 1e-12
 
 
 def golden_name(backbone):
@@ -196,11 +202,11 @@ def test_the_detector_in_float32_gives_the_references_outputs(golden_model, load
 
 
 def reference_loss(module, params, batch_stats, images, batch):
-    """The reference's training loss: cross entropy and 0.1 of the multibox loss."""
+    """The reference's training loss, 0.1 of the multibox loss beside cross entropy, and terms."""
     variables = {"params": params, "batch_stats": batch_stats}
     outputs, _ = module.apply(variables, images, train=True, mutable=["batch_stats"])
     positive = jnp.asarray(batch["batch_conf_t"] > 0)
-    box_loss = losses.multibox(
+    boxes = losses.multibox(
         outputs.deltas,
         outputs.box_logits,
         jnp.asarray(batch["batch_loc_t"], images.dtype),
@@ -208,29 +214,79 @@ def reference_loss(module, params, batch_stats, images, batch):
         jnp.zeros_like(positive),
         min_negatives=0,
     )
-    labels = jnp.asarray(batch["batch_labels"])
-    return losses.cross_entropy(outputs.logits, labels) + BETA * box_loss.total
+    entropy = losses.cross_entropy(outputs.logits, jnp.asarray(batch["batch_labels"]))
+    total = entropy + BETA * boxes.total
+    return total, jnp.stack([entropy, boxes.loc, boxes.conf, total])
+
+
+def by_torch_name(params, tensors):
+    """Our leaves by the reference's names, without what it has and never trains."""
+    found = {}
+    for name, array in tensors.items():
+        unused = name.startswith(("base_model.fc.", "base_model._fc."))
+        if unused or name.rpartition(".")[2] not in ("weight", "bias"):
+            continue
+        node = params
+        for key in weights.flax_path(name, array.ndim)[1:]:
+            node = node[key]
+        found[name] = node
+    return found
+
+
+def torch_sample(leaf):
+    """The README's 256 values of a leaf, in PyTorch's order of axes."""
+    layout = (3, 2, 0, 1) if leaf.ndim == 4 else tuple(reversed(range(leaf.ndim)))
+    return sampled(np.asarray(leaf).transpose(layout), 256)
+
+
+def block_norms(gradients, names, clip):
+    total = dict.fromkeys(names, 0.0)
+    for name, leaf in gradients.items():
+        block = next(block for block in names if name.startswith(f"{block}."))
+        total[block] += float(jnp.square(jnp.clip(leaf, -clip, clip)).sum())
+    return np.sqrt(list(total.values()))
+
+
+def stepped(params, gradients, model, config):
+    """The tracked parameters after a step of our optimiser."""
+    tracked = [str(name) for name in model.expected["track_names"]]
+    leaves = by_torch_name(params, model.tensors)
+    before, slopes = ({name: tree[name] for name in tracked} for tree in (leaves, gradients))
+    tx = optim.optimiser(config, steps=1)
+    updates, _ = tx.update(slopes, tx.init(before), before)
+    updated = optax.apply_updates(before, updates)
+    return {name: updated[name] for name in tracked}
 
 
 @pytest.mark.long
-def test_the_gradients_of_the_training_loss_are_the_references(golden_model, loaded):
-    model = golden_model("caddm_resnet34")
-    expected = model.expected
+@pytest.mark.parametrize("backbone", STEPPED)
+def test_the_first_step_is_the_references(backbone, golden_model, loaded):
+    model = golden_model(f"caddm_{golden_name(backbone)}")
+    expected, config = model.expected, OptimConfig(schedule="constant")
     with precision("float64") as kind:
-        module = Detector("resnet34", dtype=kind)
+        module = Detector(backbone, dtype=kind, dropout=0.0, **without_drops(backbone))
         variables, images = loaded(module, model, kind)
 
         def loss(params, stats, images):
             return reference_loss(module, params, stats, images, expected)
 
-        step = jax.jit(jax.value_and_grad(loss))
-        value, gradients = step(variables["params"], variables["batch_stats"], images)
-    np.testing.assert_allclose(value, expected["losses_ce_l_c_total_f64"][0, -1], rtol=1e-9)
-    shapes = {name: array.ndim for name, array in model.tensors.items()}
-    for number, name in enumerate(expected["track_names"]):
-        node = gradients
-        for key in weights.flax_path(str(name), shapes[str(name)])[1:]:
-            node = node[key]
-        layout = (3, 2, 0, 1) if node.ndim == 4 else tuple(reversed(range(node.ndim)))
-        row = expected[f"grad{number}_preclip_f64"]
-        assert_close(sampled(np.asarray(node).transpose(layout), 256), row, 1e-7)
+        step = jax.jit(jax.grad(loss, has_aux=True))
+        found, terms = step(variables["params"], variables["batch_stats"], images)
+        gradients = by_torch_name(found, model.tensors)
+        np.testing.assert_allclose(terms, expected["losses_ce_l_c_total_f64"][0], rtol=1e-9)
+        blocks = [str(name) for name in expected["grad_block_names"]]
+        for stage, clip in (("preclip", np.inf), ("postclip", config.clip_value)):
+            norms = block_norms(gradients, blocks, clip)
+            np.testing.assert_allclose(norms, expected[f"grad_norm_{stage}_f64"], rtol=1e-7)
+        after = stepped(variables["params"], gradients, model, config)
+    for number, name in enumerate(after):
+        slope = expected[f"grad{number}_preclip_f64"]
+        found = torch_sample(gradients[name])
+        if np.abs(slope).max() < NO_SLOPE:
+            # A bias before a BatchNorm: what is left is rounding, and so is its step.
+            assert np.abs(found).max() < NO_SLOPE
+            continue
+        assert_close(found, slope, 1e-7)
+        steep = np.abs(slope) > 1e-2 * np.abs(slope).max()
+        row = expected[f"param{number}_after1_f64"]
+        np.testing.assert_allclose(torch_sample(after[name])[steep], row[steep], rtol=0, atol=1e-9)
