@@ -13,7 +13,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import tensorflow_datasets as tfds
 
-from iid_jax.data import cluster, loading, parts, people, prepared, schema, workers
+from iid_jax.data import cluster, examples, loading, parts, people, prepared, schema, workers
 from iid_jax.data.catalog import Catalog
 from iid_jax.data.prepared import Settings
 from iid_jax.errors import DataError
@@ -128,7 +128,7 @@ class FaceDatasetBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True
         raise NotImplementedError
 
     def _info(self) -> tfds.core.DatasetInfo:
-        return self.dataset_info_from_configs(features=schema.features())
+        return self.dataset_info_from_configs(features=examples.features())
 
     def _split_generators(self, dl_manager):
         plan = {split: tasks for split, tasks in self.plan().items() if tasks}
@@ -146,7 +146,7 @@ class FaceDatasetBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True
             records = self.take(made)
             count += len(records)
             for record in records:
-                yield f"{record.video_id}#{record.frame}#{record.face}", schema.to_example(record)
+                yield f"{record.video_id}#{record.frame}#{record.face}", examples.to_example(record)
             progress.update(1)
         if not count:
             self.finish()

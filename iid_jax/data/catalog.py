@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import tensorflow_datasets as tfds
 
-from iid_jax.data import schema
+from iid_jax.data import examples, schema
 from iid_jax.errors import DataError, nearest
 
 INDEX = "index.npz"
@@ -107,7 +107,7 @@ class Catalog:
         if split not in self._sources:
             self._sources[split] = _open_split(self.name, self.directory, split)
         try:
-            return schema.from_example(self._sources[split][int(row) - self._first[split]])
+            return examples.parse(self._sources[split][int(row) - self._first[split]])
         except Exception as error:
             what = f"record {self.record_id(row)} cannot be read"
             raise _damaged(self.name, self.directory, what, error) from error
@@ -183,7 +183,9 @@ def open_catalog(full_name: str, data_dir: str | os.PathLike) -> Catalog:
 
 def _open_split(name: str, directory: Path, split: str) -> Any:
     try:
-        return tfds.builder_from_directory(directory).as_data_source(split)
+        return tfds.builder_from_directory(directory).as_data_source(
+            split, deserialize_method=tfds.decode.DeserializeMethod.RAW_BYTES
+        )
     except Exception as error:
         raise _damaged(name, directory, f"split {split} cannot be opened", error) from error
 
@@ -231,7 +233,7 @@ def _scan(name: str, directory: Path) -> dict[str, np.ndarray]:
         source = _open_split(name, directory, split)
         for position in range(len(source)):
             try:
-                record = schema.from_example(source[position])
+                record = examples.parse(source[position])
             except Exception as error:
                 what = f"record {position} of split {split} cannot be read"
                 raise _damaged(name, directory, what, error) from error

@@ -16,7 +16,7 @@ ORIGINAL = "original"
 LONGEST_SIDE = 512
 JPEG_QUALITY = 95
 
-_SCALARS = {
+SCALARS = {
     "face": np.int32,
     "faces": np.int32,
     "detector_score": np.float32,
@@ -24,12 +24,12 @@ _SCALARS = {
     "frame": np.int32,
     "time": np.float64,
 }
-_TENSORS = {
+TENSORS = {
     "crop": ((4,), np.int32),
     "frame_size": ((2,), np.int32),
     "landmarks": ((68, 2), np.float32),
 }
-_TEXTS = (
+TEXTS = (
     "quality",
     "method",
     "compression",
@@ -40,7 +40,7 @@ _TEXTS = (
     "source_identity",
     "sha256",
 )
-COLUMNS = (*_SCALARS, *_TENSORS, *_TEXTS)
+COLUMNS = (*SCALARS, *TENSORS, *TEXTS)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -137,29 +137,6 @@ def make_record(
         sha256=hashlib.sha256(image).hexdigest(),
         **columns,
     )
-
-
-def features():
-    """Returns the TFDS features of a Record; image and mask travel as encoded bytes."""
-    import tensorflow_datasets as tfds
-
-    described = {name: tfds.features.Scalar(kind) for name, kind in _SCALARS.items()}
-    for name, (shape, kind) in _TENSORS.items():
-        described[name] = tfds.features.Tensor(shape=shape, dtype=kind)
-    described.update({name: tfds.features.Text() for name in (*_TEXTS, "image", "mask")})
-    return tfds.features.FeaturesDict(described)
-
-
-def to_example(record: Record) -> dict[str, Any]:
-    """Returns the record as TFDS writes it."""
-    return {f.name: getattr(record, f.name) for f in dataclasses.fields(record)}
-
-
-def from_example(example: dict[str, Any]) -> Record:
-    """Returns the Record of an example as TFDS reads it."""
-    values = dict(example)
-    values.update({name: values[name].decode() for name in _TEXTS})
-    return Record(**values)
 
 
 def _shrink(image: np.ndarray) -> np.ndarray:
