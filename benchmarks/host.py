@@ -29,7 +29,7 @@ import numpy as np
 
 from iid_jax import geometry
 from iid_jax.config import AugmentConfig, DataConfig
-from iid_jax.data import augment, canvas, catalog, pipeline, sampler, samples, schema
+from iid_jax.data import augment, canvas, catalog, memory, pipeline, sampler, samples, schema
 from iid_jax.forgery import blend, generator, masks
 from iid_jax.models import InputSpec
 
@@ -50,6 +50,7 @@ def main() -> int:
     """Measures, prints and writes."""
     flags = _parser().parse_args()
     cv2.setNumThreads(1)
+    memory.keep_freed()
     measured = measure(catalog.open_catalog(flags.data, flags.data_dir), flags)
     for name, row in measured.items():
         print(f"{name:8} {row['images_per_core_second']:7.1f} per core-second")

@@ -11,7 +11,7 @@ import grain
 import numpy as np
 
 from iid_jax.config import DataConfig
-from iid_jax.data import canvas
+from iid_jax.data import canvas, memory
 from iid_jax.data.catalog import Catalog
 from iid_jax.data.sampler import Sampler
 from iid_jax.data.samples import SampleMaker
@@ -51,6 +51,8 @@ def iterate(
         _allow_multiprocessing()
         options = grain.MultiprocessingOptions(num_workers=workers, per_worker_buffer_size=2)
         batches = batches.mp_prefetch(options, worker_init_fn=_start_worker)
+    else:
+        memory.keep_freed()
     return iter(batches)
 
 
@@ -69,6 +71,7 @@ def eval_batches(
         except DataError:
             return None
 
+    memory.keep_freed()
     # Decoding and warping leave Python's lock to others.
     with concurrent.futures.ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         for start in range(0, len(rows), batch_size):
@@ -94,6 +97,7 @@ def eval_batches(
 
 def _start_worker(index: int, count: int) -> None:
     cv2.setNumThreads(1)
+    memory.keep_freed()
 
 
 def _allow_multiprocessing() -> None:
