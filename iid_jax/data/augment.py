@@ -83,9 +83,9 @@ def augment(picture: Labelled, rng: np.random.Generator, settings: AugmentConfig
 def flip(image, boxes, mask, landmarks, rng=None, settings=None) -> Labelled:
     """Returns the picture mirrored left to right, with boxes, mask and landmarks."""
     return Labelled(
-        image[:, ::-1].copy(),
+        cv2.flip(image, 1),
         geometry.mirror_boxes(boxes),
-        None if mask is None else mask[:, ::-1].copy(),
+        None if mask is None else cv2.flip(mask, 1),
         geometry.mirror_landmarks(landmarks, image.shape[1]),
     )
 
@@ -141,7 +141,7 @@ def blur(image, rng: np.random.Generator, settings: AugmentConfig) -> np.ndarray
 def noise(image, rng: np.random.Generator, settings: AugmentConfig) -> np.ndarray:
     """Returns the image with white noise of 1 to 6 grey levels."""
     grain = rng.standard_normal(image.shape, np.float32) * np.float32(rng.uniform(1.0, 6.0))
-    return _uint8(image + grain)
+    return _sum(image, grain)
 
 
 @_in_place
@@ -169,7 +169,7 @@ def low_noise(image, rng: np.random.Generator, settings: AugmentConfig) -> np.nd
     """Returns the image with smooth colour noise of 3 to 15 grey levels, 4 to 12 waves wide."""
     cells, strength = int(rng.integers(4, 13)), np.float32(rng.uniform(3.0, 15.0))
     knots = rng.standard_normal((cells, cells, 3), np.float32) * strength
-    return _uint8(image + cv2.resize(knots, image.shape[1::-1], interpolation=cv2.INTER_CUBIC))
+    return _sum(image, cv2.resize(knots, image.shape[1::-1], interpolation=cv2.INTER_CUBIC))
 
 
 @_in_place
@@ -242,6 +242,11 @@ _ORDER = (
     *("half_resolution", "resample", "contrast", "low_noise", "saturation", "gamma", "tone"),
     *("motion_blur", "blur", "noise", "jpeg"),
 )
+
+
+def _sum(image: np.ndarray, change: np.ndarray) -> np.ndarray:
+    """The image with float32 changes added, rounded to uint8, in one pass."""
+    return cv2.add(image.astype(np.float32), change, dtype=cv2.CV_8U)
 
 
 def _uint8(values: np.ndarray) -> np.ndarray:

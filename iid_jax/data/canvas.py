@@ -19,13 +19,12 @@ class CanvasSpec(Protocol):
 
 
 class Canvas(NamedTuple):
-    """An aligned picture: RGB uint8 (S, S, 3), true mask (S, S) or None, landmarks (68, 2) on it.
+    """An aligned picture, RGB uint8 (S, S, 3), and its landmarks (68, 2) on the canvas.
 
     `matrix` (3, 3) takes pixels of the stored crop to pixels of the canvas.
     """
 
     image: np.ndarray
-    mask: np.ndarray | None
     landmarks: np.ndarray
     matrix: np.ndarray
 
@@ -55,9 +54,17 @@ def align(
     on_crop = schema.to_crop(steering, record.crop, size)
     matrix = geometry.alignment(on_crop, spec.size, face_width=spec.face_width, **options)
     image = geometry.warp(pixels, matrix, spec.size)
-    mask = record.mask_pixels()
-    if mask is not None:
-        # Outside the stored crop nothing was manipulated: zero, not edge replication.
-        mask = geometry.warp(mask, matrix, spec.size, border=cv2.BORDER_CONSTANT)
     own = geometry.transform_points(matrix, record.crop_landmarks(size))
-    return Canvas(image, mask, own.astype(np.float32), matrix)
+    return Canvas(image, own.astype(np.float32), matrix)
+
+
+def true_mask(record: schema.Record, matrix: np.ndarray, size: int) -> np.ndarray | None:
+    """Returns the manipulated area on the canvas, float32 (S, S) in 0..1; None if it is not known.
+
+    `matrix` is that of the record's `Canvas`.
+    """
+    mask = record.mask_pixels()
+    if mask is None:
+        return None
+    # Outside the stored crop nothing was manipulated: zero, not edge replication.
+    return geometry.warp(mask, matrix, size, border=cv2.BORDER_CONSTANT)

@@ -3,6 +3,7 @@
 import dataclasses
 from typing import Any, NamedTuple, get_args
 
+import cv2
 import numpy as np
 
 from iid_jax import boxes as anchor_boxes
@@ -187,12 +188,11 @@ class SampleMaker:
         rng: np.random.Generator,
         elsewhere: np.random.Generator,
     ) -> Sample:
-        untouched = self._untouched(seen)
         mode = swap.draw_mode(rng, self.config.swap)
         if mode == "untouched":
-            return untouched
+            return self._untouched(seen, mode)
         if partner < 0:
-            return dataclasses.replace(untouched, outcome="no_partner")
+            return self._untouched(seen, "no_partner")
         made = self._swapped(seen, partner, jitter, rng, mode)
         if isinstance(made, Sample):
             return made
@@ -201,21 +201,21 @@ class SampleMaker:
                 other = self._swapped(self._look(row, jitter), beside, jitter, rng, mode)
                 if isinstance(other, Sample):
                     return dataclasses.replace(other, outcome=f"{mode}_elsewhere")
-        return dataclasses.replace(untouched, outcome=made)
+        return self._untouched(seen, made)
 
     def _look(self, row: int, jitter: augment.Alignment) -> _Seen:
         record = self.catalog.read(row)
         return _Seen(row, record, canvas.align(record, self.spec, jitter))
 
-    def _untouched(self, seen: _Seen) -> Sample:
+    def _untouched(self, seen: _Seen, outcome: str) -> Sample:
         picture = seen.picture
         return Sample(
             image=picture.image,
             label=schema.FAKE,
             boxes=np.array([[0.0, 0.0, 1.0, 1.0]], np.float32),
-            mask=picture.mask,
+            mask=canvas.true_mask(seen.record, picture.matrix, self.spec.size),
             landmarks=picture.landmarks,
-            outcome="untouched",
+            outcome=outcome,
             row=seen.row,
             manipulated=picture.image,
         )
@@ -244,13 +244,16 @@ class SampleMaker:
         )
         if forged is None:
             return "too_alike"
-        return dataclasses.replace(
-            self._untouched(seen),
+        return Sample(
             image=forged.image,
+            label=schema.FAKE,
             boxes=forged.boxes,
             mask=forged.mask,
+            landmarks=picture.landmarks,
             outcome=mode,
+            row=seen.row,
             genuine=genuine.image,
+            manipulated=picture.image,
             recipe=forged.recipe,
         )
 
@@ -288,4 +291,4 @@ def _in_frame_of(fake: schema.Record, pristine: schema.Record) -> np.ndarray | N
 
 
 def _mirrored(image: np.ndarray | None) -> np.ndarray | None:
-    return None if image is None else image[:, ::-1].copy()
+    return None if image is None else cv2.flip(image, 1)

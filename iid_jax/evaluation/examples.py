@@ -67,12 +67,13 @@ def picture(
     scored: Scored, place: int, catalog: Catalog, spec: CanvasSpec, operating: Operating | None
 ) -> Picture:
     """Returns a scored record as the detector saw it, with its true mask and predicted boxes."""
-    aligned = canvas.align(catalog.read(scored.rows[place]), spec)
+    record = catalog.read(scored.rows[place])
+    aligned = canvas.align(record, spec)
     method, score = scored.table["method"][place], scored.table["score"][place]
     return Picture(
         image=aligned.image,
         title=f"{method} {score:.2f}",
-        mask=aligned.mask,
+        mask=canvas.true_mask(record, aligned.matrix, spec.size),
         **_boxes(scored.boxes[place], scored.box_scores[place], operating),
     )
 

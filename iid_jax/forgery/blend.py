@@ -73,10 +73,8 @@ def match_colours(
 
 def _mixed(base: np.ndarray, face: np.ndarray, mask: np.ndarray) -> np.ndarray:
     # OpenCV wants a channel of its own for each colour, and is then far faster than broadcasting.
-    values = cv2.multiply(cv2.merge([mask.astype(np.float32)] * 3), face - base)
-    values += base
-    np.rint(values, out=values)
-    return np.clip(values, 0, 255, out=values).astype(np.uint8)
+    change = cv2.multiply(cv2.merge([mask.astype(np.float32)] * 3), face - base)
+    return cv2.add(change, base, dtype=cv2.CV_8U)
 
 
 def _integrated(difference: np.ndarray, inside: np.ndarray) -> np.ndarray:

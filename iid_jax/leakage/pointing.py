@@ -93,6 +93,7 @@ def cases(catalog: Catalog, split: str, network: Network, count: int, seed: int)
         try:
             record = catalog.read(row)
             picture = canvas.align(record, network.spec)
+            mask = canvas.true_mask(record, picture.matrix, size)
             partner = int(catalog.pristine_of(np.array([row]))[0])
             pair = [picture]
             if partner >= 0:
@@ -100,10 +101,11 @@ def cases(catalog: Catalog, split: str, network: Network, count: int, seed: int)
         except DataError:
             unreadable += 1
             continue
-        box = None if picture.mask is None else masks.tight_box(picture.mask)
+        box = None if mask is None else masks.tight_box(mask)
         if box is not None:
             videos = [record.video_id, str(catalog.columns["video_id"][partner])]
-            made += [_case(p, k, size, box, v, record.method) for k, (p, v) in
+            truths = (mask, box), (np.zeros_like(mask), np.full(4, np.nan, np.float32))
+            made += [_case(p, k, *truths[k], v, record.method) for k, (p, v) in
                      enumerate(zip(pair, videos, strict=False))]  # fmt: skip
     columns = zip(*made, strict=True) if made else [()] * 7
     return Cases(*(np.array(column) for column in columns), unreadable)
@@ -166,12 +168,10 @@ def box_average_precision(
     return Metric(point, *interval(draws), len(names))
 
 
-def _case(picture, number, size, box, video, method):
-    face = np.zeros((size, size), np.float32)
+def _case(picture, number, mask, box, video, method):
+    face = np.zeros_like(mask)
     cv2.fillConvexPoly(face, np.rint(geometry.hull(picture.landmarks)).astype(np.int32), 1.0)
-    nothing = np.full(4, np.nan, np.float32)
-    mask = picture.mask if number == 0 else np.zeros((size, size), np.float32)
-    return picture.image, mask, face, box if number == 0 else nothing, number == 0, video, method
+    return picture.image, mask, face, box, number == 0, video, method
 
 
 def _all_maps(network: Network, images: np.ndarray, feature: str, quiet: bool) -> Maps:

@@ -82,7 +82,8 @@ def test_truth_of_a_fake_is_the_box_around_its_mask_on_the_canvas(catalog, score
         if scored.table["label"][place] == 0:
             assert np.isnan(truths[place]).all()
             continue
-        mask = canvas.align(catalog.read(row), SPEC).mask >= 0.5
+        record = catalog.read(row)
+        mask = canvas.true_mask(record, canvas.align(record, SPEC).matrix, SPEC.size) >= 0.5
         y, x = np.nonzero(mask)
         expected = np.array([x.min(), y.min(), x.max() + 1, y.max() + 1]) / SPEC.size
         np.testing.assert_allclose(truths[place], expected, atol=1e-6)
