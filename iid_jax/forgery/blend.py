@@ -81,20 +81,22 @@ def _integrated(difference: np.ndarray, inside: np.ndarray) -> np.ndarray:
     """The field (H, W, C), 0 around its box, whose gradient is nearest the difference's inside."""
     height, width = inside.shape
     rows, columns = _fast(height), _fast(width)
-    divergence = np.zeros((rows, columns, difference.shape[2]), np.float32)
     top, left = (rows - height) // 2, (columns - width) // 2
-    box = np.s_[top : top + height, left : left + width]
+    box = np.s_[:, top : top + height, left : left + width]
+    # A plane for each colour: the same mask then serves whole rows at once.
+    planes = np.stack(cv2.split(difference))
+    divergence = np.zeros((len(planes), rows, columns), np.float32)
     part = divergence[box]
-    down = np.diff(difference, axis=0) * (inside[1:] & inside[:-1])[..., None]
-    right = np.diff(difference, axis=1) * (inside[:, 1:] & inside[:, :-1])[..., None]
-    part[:-1] += down
-    part[1:] -= down
-    part[:, :-1] += right
-    part[:, 1:] -= right
+    down = np.diff(planes, axis=1) * (inside[1:] & inside[:-1])
+    right = np.diff(planes, axis=2) * (inside[:, 1:] & inside[:, :-1])
+    part[:, :-1] += down
+    part[:, 1:] -= down
+    part[:, :, :-1] += right
+    part[:, :, 1:] -= right
     # The discrete Laplacian with zeros around the box is diagonal under the sine transform.
-    waves = fft.dstn(divergence, type=1, axes=(0, 1))
-    waves /= (_eigenvalues(rows)[:, None] + _eigenvalues(columns))[..., None]
-    return fft.idstn(waves, type=1, axes=(0, 1), overwrite_x=True)[box]
+    waves = fft.dstn(divergence, type=1, axes=(1, 2), overwrite_x=True)
+    waves /= _eigenvalues(rows)[:, None] + _eigenvalues(columns)
+    return cv2.merge(fft.idstn(waves, type=1, axes=(1, 2), overwrite_x=True)[box])
 
 
 def _fast(length: int) -> int:

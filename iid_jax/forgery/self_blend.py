@@ -69,12 +69,12 @@ def _recoloured(
     hue, saturation, value = rng.uniform(-settings.tone, settings.tone, 3)
     gain = 1.0 + rng.uniform(-settings.contrast, settings.contrast)
     offset = 255.0 * rng.uniform(-settings.contrast, settings.contrast) / 2.0
-    shifted = _levels(image, np.ones(3), shift)
-    hsv = cv2.cvtColor(shifted, cv2.COLOR_RGB2HSV)
+    hsv = cv2.cvtColor(cv2.LUT(image, _levels(np.ones(3), shift)), cv2.COLOR_RGB2HSV)
+    turned = _levels(1.0 + np.array([0.0, saturation, value]), np.zeros(3))
     # OpenCV's hue is 0..179 and wraps around; a face stays a face within a few degrees.
-    hsv[..., 0] = (hsv[..., 0].astype(np.int16) + round(10.0 * hue)) % 180
-    hsv[..., 1:] = _levels(hsv[..., 1:], 1.0 + np.array([saturation, value]), np.zeros(2))
-    image = _levels(cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB), np.full(3, gain), np.full(3, offset))
+    turned[0, :, 0] = (np.arange(256) + round(10.0 * hue)) % 180
+    image = cv2.cvtColor(cv2.LUT(hsv, turned), cv2.COLOR_HSV2RGB)
+    image = cv2.LUT(image, _levels(np.full(1, gain), np.full(1, offset)))
     tone = [float(v) for v in (hue, saturation, value)]
     return image, {"colour": shift.tolist(), "tone": tone, "contrast": [float(gain), float(offset)]}
 
@@ -107,8 +107,7 @@ def _moved(
     return moved, {"scale": float(scale), "shift": shift.tolist()}
 
 
-def _levels(image: np.ndarray, gain: np.ndarray, offset: np.ndarray) -> np.ndarray:
-    """Each channel of a uint8 image through v -> gain v + offset, rounded and clipped."""
+def _levels(gain: np.ndarray, offset: np.ndarray) -> np.ndarray:
+    """What v -> gain v + offset makes of 0..255, for each channel: uint8 (1, 256, C)."""
     values = np.arange(256)[:, None] * gain + offset
-    table = np.clip(np.rint(values), 0, 255).astype(np.uint8)
-    return cv2.LUT(image, table[None])
+    return np.clip(np.rint(values), 0, 255).astype(np.uint8)[None]
