@@ -4,6 +4,7 @@ Dong et al. 2023, "Implicit Identity Leakage", section 4.1; the layers are those
 model. An artifact at any scale must be located, so the features cannot get by on identity alone.
 """
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import flax.linen as nn
@@ -11,6 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from iid_jax import boxes
+from iid_jax.models.convolution import Conv
 from iid_jax.models.initial import he_init, head_init
 from iid_jax.models.norm import BatchNorm
 
@@ -40,11 +42,12 @@ class ResidualBlock(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array, train: bool) -> jax.Array:
         """Returns (B, H - kernel + 1, W - kernel + 1, width)."""
-        y = _conv(self.width, self.kernel, self.dtype, "conv1")(x)
+        conv = partial(Conv, self.width, dtype=self.dtype)
+        y = conv(self.kernel, bias=True, name="conv1")(x)
         y = nn.relu(BatchNorm(name="bn1")(y, train))
-        y = _conv(self.width, 3, self.dtype, "conv2", padding=1, bias=False)(y)
+        y = conv(3, padding=1, name="conv2")(y)
         y = BatchNorm(name="bn2")(y, train)
-        x = _conv(self.width, self.kernel, self.dtype, "shortcut_conv", bias=False)(x)
+        x = conv(self.kernel, name="shortcut_conv")(x)
         return nn.relu(y + BatchNorm(name="shortcut_bn")(x, train))
 
 
@@ -58,9 +61,10 @@ class EndBlock(nn.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         """Returns (B, 1, 1, width); a 2x2 map (f = 6) is padded, or nothing would be left."""
         padding = 0 if min(x.shape[1:3]) >= 3 else 1
-        y = nn.relu(_conv(self.width, 3, self.dtype, "conv1", padding)(x))
-        y = _conv(self.width, 1, self.dtype, "conv2")(y)
-        y = nn.relu(y + _conv(self.width, 3, self.dtype, "shortcut", padding)(x))
+        conv = partial(Conv, self.width, dtype=self.dtype, bias=True)
+        y = nn.relu(conv(3, padding=padding, name="conv1")(x))
+        y = conv(1, name="conv2")(y)
+        y = nn.relu(y + conv(3, padding=padding, name="shortcut")(x))
         return jnp.mean(y, (1, 2), keepdims=True)
 
 
@@ -93,33 +97,10 @@ class ArtifactDetection(nn.Module):
 
     def _heads(self, maps: dict[str, jax.Array], name: str, values: int) -> jax.Array:
         """Returns (B, A, values): map after map, row-major cells, two anchors per cell."""
+        conv = partial(Conv, ANCHORS_PER_CELL * values, dtype=self.dtype, bias=True, init=head_init)
         rows = []
         for number, x in enumerate(maps.values()):
             kernel = 3 if number < 3 else 1
-            channels = ANCHORS_PER_CELL * values
-            head = _conv(
-                channels, kernel, self.dtype, f"{name}{number}", kernel // 2, init=head_init
-            )
+            head = conv(kernel, padding=kernel // 2, name=f"{name}{number}")
             rows.append(head(x).reshape(x.shape[0], -1, values))
         return jnp.concatenate(rows, 1)
-
-
-def _conv(
-    width: int,
-    kernel: int,
-    dtype: Any,
-    name: str,
-    padding: int = 0,
-    bias: bool = True,
-    init: Any = he_init,
-) -> nn.Conv:
-    sides = [(padding, padding), (padding, padding)]
-    return nn.Conv(
-        width,
-        (kernel, kernel),
-        padding=sides,
-        use_bias=bias,
-        dtype=dtype,
-        kernel_init=init,
-        name=name,
-    )

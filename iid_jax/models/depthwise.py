@@ -11,10 +11,9 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from iid_jax.models.convolution import Padding
 from iid_jax.models.initial import he_init
 from iid_jax.models.norm import channel_sum
-
-Padding = tuple[tuple[int, int], tuple[int, int]]
 
 
 class DepthwiseConv(nn.Module):

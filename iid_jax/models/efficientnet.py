@@ -8,8 +8,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from iid_jax.models.depthwise import DepthwiseConv, Padding
-from iid_jax.models.initial import he_init
+from iid_jax.models.convolution import Conv, Padding
+from iid_jax.models.depthwise import DepthwiseConv
 from iid_jax.models.norm import BatchNorm
 from iid_jax.models.registry import register
 
@@ -69,23 +69,24 @@ class Block(nn.Module):
         """Returns (B, H / stride, W / stride, width) for x (B, H, W, C)."""
         y, inner = x, x.shape[-1] * self.expansion
         if self.expansion > 1:
-            y = _pointwise(inner, self.dtype, "expand_conv")(y)
+            y = Conv(inner, 1, dtype=self.dtype, name="expand_conv")(y)
             y = nn.silu(self.norm(name="expand_bn")(y, train))
         padding = same_padding(x.shape[1:3], self.kernel, self.stride)
         y = DepthwiseConv(self.kernel, self.stride, padding, self.dtype, name="depthwise_conv")(y)
         y = nn.silu(self.norm(name="depthwise_bn")(y, train))
         y = y * self._excitation(y, max(1, x.shape[-1] // SQUEEZE))
         y = self.norm(name="project_bn")(
-            _pointwise(self.width, self.dtype, "project_conv")(y), train
+            Conv(self.width, 1, dtype=self.dtype, name="project_conv")(y), train
         )
         if self.stride > 1 or x.shape[-1] != self.width:
             return y
         return x + self._kept(y, train)
 
     def _excitation(self, y: jax.Array, width: int) -> jax.Array:
+        conv = partial(Conv, kernel=1, dtype=self.dtype, bias=True)
         squeezed = jnp.mean(y, (1, 2), keepdims=True)
-        squeezed = nn.silu(_pointwise(width, self.dtype, "se_reduce", bias=True)(squeezed))
-        return nn.sigmoid(_pointwise(y.shape[-1], self.dtype, "se_expand", bias=True)(squeezed))
+        squeezed = nn.silu(conv(width, name="se_reduce")(squeezed))
+        return nn.sigmoid(conv(y.shape[-1], name="se_expand")(squeezed))
 
     def _kept(self, y: jax.Array, train: bool) -> jax.Array:
         if not train or not self.drop:
@@ -127,16 +128,9 @@ class EfficientNet(nn.Module):
         "dropout" key is needed.
         """
         norm = partial(BatchNorm, self.bn_momentum, self.bn_epsilon)
-        x = nn.Conv(
-            scaled_width(STEM_WIDTH, self.width),
-            (3, 3),
-            (2, 2),
-            padding=same_padding(images.shape[1:3], 3, 2),
-            use_bias=False,
-            dtype=self.dtype,
-            kernel_init=he_init,
-            name="stem_conv",
-        )(images.astype(self.dtype))
+        padding = same_padding(images.shape[1:3], 3, 2)
+        width = scaled_width(STEM_WIDTH, self.width)
+        x = Conv(width, 3, 2, padding, self.dtype, name="stem_conv")(images)
         x = nn.silu(norm(name="stem_bn")(x, train))
         counts = [math.ceil(stage.blocks * self.depth) for stage in STAGES]
         features, number = {"stem": x}, 0
@@ -154,13 +148,9 @@ class EfficientNet(nn.Module):
                 )(x, train)
                 number += 1
             features[f"stage{stage}"] = x
-        x = _pointwise(self.feature_width, self.dtype, "head_conv")(x)
+        x = Conv(self.feature_width, 1, dtype=self.dtype, name="head_conv")(x)
         features["head"] = x = nn.silu(norm(name="head_bn")(x, train))
         return x, features
-
-
-def _pointwise(width: int, dtype: Any, name: str, bias: bool = False) -> nn.Conv:
-    return nn.Conv(width, (1, 1), use_bias=bias, dtype=dtype, kernel_init=he_init, name=name)
 
 
 # Width, depth and dropout as published, and the parameters without the classifier.

@@ -8,24 +8,10 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from iid_jax.models.initial import he_init
+from iid_jax.models.convolution import Conv
 from iid_jax.models.norm import BatchNorm
+from iid_jax.models.pool import max_pool
 from iid_jax.models.registry import register
-
-
-def _conv(width: int, kernel: int, stride: int, dtype: Any, name: str) -> nn.Conv:
-    # Padding is given in numbers: 'SAME' pads a stride-2 convolution on one side only.
-    side = (kernel - 1) // 2
-    return nn.Conv(
-        width,
-        (kernel, kernel),
-        (stride, stride),
-        padding=[(side, side), (side, side)],
-        use_bias=False,
-        dtype=dtype,
-        kernel_init=he_init,
-        name=name,
-    )
 
 
 class BasicBlock(nn.Module):
@@ -40,9 +26,9 @@ class BasicBlock(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array, train: bool) -> jax.Array:
         """Returns (B, H / stride, W / stride, width) for x (B, H, W, C)."""
-        y = _conv(self.width, 3, self.stride, self.dtype, "conv1")(x)
+        y = Conv(self.width, 3, self.stride, 1, self.dtype, name="conv1")(x)
         y = nn.relu(self.norm(name="bn1")(y, train))
-        y = _conv(self.width, 3, 1, self.dtype, "conv2")(y)
+        y = Conv(self.width, 3, 1, 1, self.dtype, name="conv2")(y)
         y = self.norm(name="bn2")(y, train)
         return nn.relu(y + _shortcut(self, x, y.shape[-1], train))
 
@@ -59,11 +45,11 @@ class Bottleneck(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array, train: bool) -> jax.Array:
         """Returns (B, H / stride, W / stride, 4 width) for x (B, H, W, C)."""
-        y = _conv(self.width, 1, 1, self.dtype, "conv1")(x)
+        y = Conv(self.width, 1, 1, 0, self.dtype, name="conv1")(x)
         y = nn.relu(self.norm(name="bn1")(y, train))
-        y = _conv(self.width, 3, self.stride, self.dtype, "conv2")(y)
+        y = Conv(self.width, 3, self.stride, 1, self.dtype, name="conv2")(y)
         y = nn.relu(self.norm(name="bn2")(y, train))
-        y = _conv(self.width * self.expansion, 1, 1, self.dtype, "conv3")(y)
+        y = Conv(self.width * self.expansion, 1, 1, 0, self.dtype, name="conv3")(y)
         y = self.norm(name="bn3")(y, train)
         return nn.relu(y + _shortcut(self, x, y.shape[-1], train))
 
@@ -71,7 +57,7 @@ class Bottleneck(nn.Module):
 def _shortcut(block: Any, x: jax.Array, width: int, train: bool) -> jax.Array:
     if block.stride == 1 and x.shape[-1] == width:
         return x
-    x = _conv(width, 1, block.stride, block.dtype, "shortcut_conv")(x)
+    x = Conv(width, 1, block.stride, 0, block.dtype, name="shortcut_conv")(x)
     return block.norm(name="shortcut_bn")(x, train)
 
 
@@ -122,11 +108,11 @@ class ResNet(nn.Module):
 
     def _stem(self, x: jax.Array, norm: Callable[..., Any], train: bool) -> jax.Array:
         kernel = 7 if self.pooled_stem else 3
-        x = _conv(self.stem_width, kernel, 2, self.dtype, "stem_conv")(x)
+        x = Conv(self.stem_width, kernel, 2, kernel // 2, self.dtype, name="stem_conv")(x)
         x = nn.relu(norm(name="stem_bn")(x, train))
         if not self.pooled_stem:
             return x
-        return nn.max_pool(x, (3, 3), (2, 2), padding=[(1, 1), (1, 1)])
+        return max_pool(x)
 
 
 HE_2016 = "He et al. 2016, arXiv:1512.03385, table 1; the count is torchvision's without `fc`"

@@ -8,9 +8,10 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from iid_jax.models.convolution import Conv
 from iid_jax.models.depthwise import DepthwiseConv
-from iid_jax.models.initial import he_init
 from iid_jax.models.norm import BatchNorm
+from iid_jax.models.pool import max_pool
 from iid_jax.models.registry import register
 
 
@@ -44,7 +45,7 @@ class Separable(nn.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         """Returns (B, H, W, width) for x (B, H, W, C)."""
         x = DepthwiseConv(3, 1, ONE_EACH_SIDE, self.dtype, name="depthwise")(x)
-        return _conv(self.width, 1, 1, self.dtype, "pointwise")(x)
+        return Conv(self.width, 1, 1, dtype=self.dtype, name="pointwise")(x)
 
 
 class Block(nn.Module):
@@ -65,9 +66,9 @@ class Block(nn.Module):
             y = Separable(inner, self.dtype, name=f"separable{number}")(y)
             y = self.norm(name=f"bn{number}")(y, train)
         if stride > 1:
-            y = nn.max_pool(y, (3, 3), (stride, stride), padding=ONE_EACH_SIDE)
+            y = max_pool(y)
         if stride > 1 or x.shape[-1] != width:
-            x = _conv(width, 1, stride, self.dtype, "shortcut_conv")(x)
+            x = Conv(width, 1, stride, dtype=self.dtype, name="shortcut_conv")(x)
             x = self.norm(name="shortcut_bn")(x, train)
         return y + x
 
@@ -99,7 +100,7 @@ class Xception(nn.Module):
         norm = partial(BatchNorm, self.bn_momentum, self.bn_epsilon)
         x = images.astype(self.dtype)
         for number, (width, stride) in enumerate(zip(STEM, (2, 1), strict=True), 1):
-            x = _conv(width, 3, stride, self.dtype, f"stem_conv{number}")(x)
+            x = Conv(width, 3, stride, dtype=self.dtype, name=f"stem_conv{number}")(x)
             x = nn.relu(norm(name=f"stem_bn{number}")(x, train))
         features = {"stem": x}
         for number, layout in enumerate(BLOCKS, 1):
@@ -110,19 +111,6 @@ class Xception(nn.Module):
             x = Separable(width, self.dtype, name=f"head{number}")(x)
             x = nn.relu(norm(name=f"head_bn{number}")(x, train))
         return x, {**features, "head": x}
-
-
-def _conv(width: int, kernel: int, stride: int, dtype: Any, name: str) -> nn.Conv:
-    return nn.Conv(
-        width,
-        (kernel, kernel),
-        (stride, stride),
-        padding="VALID",
-        use_bias=False,
-        dtype=dtype,
-        kernel_init=he_init,
-        name=name,
-    )
 
 
 register(
