@@ -1,10 +1,13 @@
 """Alpha and Poisson blending: what changes, where, and in which colours."""
 
+import itertools
+
 import cv2
 import numpy as np
 import pytest
 
-from iid_jax.forgery import blend, masks
+from iid_jax.faces import landmarks, media
+from iid_jax.forgery import blend, manipulations, masks
 
 SIZE = (90, 120)
 # Centre and corners of the picture, as (x0, y0, x1, y1); the last four touch its edge.
@@ -122,6 +125,37 @@ def test_poisson_looks_like_opencv_s():
     distance = np.abs(ours - theirs)[inside].mean()
     assert distance < 0.3 * np.abs(pasted - theirs)[inside].mean()
     assert np.corrcoef(ours[inside].ravel(), theirs[inside].ravel())[0, 1] > 0.98
+
+
+def faded(background, foreground, mask) -> np.ndarray:
+    """OpenCV's blend of all pixels with any mask, faded out by the mask as ours is."""
+    support = (mask > 0).astype(np.uint8) * 255
+    x, y, width, height = cv2.boundingRect(support)
+    centre = (x + width // 2, y + height // 2)
+    cloned = cv2.seamlessClone(foreground, background, support, centre, cv2.NORMAL_CLONE)
+    return blend.alpha(background, cloned, mask)
+
+
+def test_poisson_of_real_faces_is_opencv_s_within_three_grey_levels(shared_data):
+    """For what the swap blends: a fake and its pristine frame, which differ little at the edge.
+
+    OpenCV takes its gradients from 3 px farther in, and truncates.
+    """
+    pytest.importorskip("dlib", reason="the [faces] extra is not installed")
+    find, rng, faces, apart = landmarks.DlibLandmarker(), np.random.default_rng(0), [], []
+    for person in sorted((shared_data / "lfw").iterdir())[:60:6]:
+        image = media.read_image(min(person.glob("*.jpg")))
+        faces += [(image, found.landmarks) for found in find(image)[:1]]
+    for target, donor in itertools.pairwise(faces):
+        for manipulate in manipulations.MANIPULATIONS.values():
+            fake = manipulate(*target, *donor, rng).image
+            hull = masks.face(fake.shape[:2], target[1])
+            hull *= masks.window((9, 9, hull.shape[1] - 9, hull.shape[0] - 9), hull.shape)
+            mask = masks.feather(masks.deform(hull, rng, 3.0), rng.uniform(2.0, 7.0))
+            ours = blend.poisson(target[0], fake, mask).image.astype(float)
+            difference = np.abs(ours - faded(target[0], fake, mask))
+            apart.append((difference.max(axis=2)[mask > 0] <= 3.0).mean())
+    assert len(apart) >= 32 and np.mean(apart) > 0.95, apart
 
 
 @pytest.mark.parametrize("place", PLACES)
