@@ -43,3 +43,8 @@ def nearest(name: str, allowed: Iterable[str]) -> str:
     if close:
         return f" (did you mean {close[0]!r}?)"
     return f" (allowed: {', '.join(allowed)})"
+
+
+def first_line(error: Exception) -> str:
+    """Returns the first line of what an error says, 200 characters at most; its type if nothing."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]

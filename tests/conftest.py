@@ -87,9 +87,9 @@ def practice(practice_dir):
 def run_dir(tmp_path_factory) -> Path:
     """The workdir of a run: an untrained detector whose scores differ from face to face."""
     from iid_jax import config_file
-    from iid_jax.checkpoint import Checkpoints
     from iid_jax.models import detector
     from iid_jax.models.initial import initialise
+    from iid_jax.training.checkpoints import Checkpoints
 
     config = config_file.load(str(REPOSITORY / "configs" / "quickstart.py"))
     module, spec, _ = detector.build_detector(config.model)

@@ -12,13 +12,14 @@ import numpy as np
 import pytest
 
 from iid_jax import config_file, train
-from iid_jax.checkpoint import FOLDER, Checkpoints
+from iid_jax.checkpoint import FOLDER
 from iid_jax.data.catalog import open_catalog
 from iid_jax.errors import DataError
 from iid_jax.evaluation import table
 from iid_jax.main import main
 from iid_jax.models import detector
 from iid_jax.models.initial import initialise
+from iid_jax.training.checkpoints import Checkpoints
 
 REPOSITORY = Path(__file__).parents[1]
 CONFIG = "--config=configs/quickstart.py:method=binary"

@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 
 from iid_jax import config_file
-from iid_jax.checkpoint import FOLDER, INFO, SEAL, STATE, Checkpoints, load_detector, seal
+from iid_jax.checkpoint import FOLDER, INFO, STATE, load_detector
 from iid_jax.errors import DataError
 from iid_jax.models import detector
 from iid_jax.models.initial import initialise
+from iid_jax.seal import SEAL, seal
+from iid_jax.training.checkpoints import Checkpoints
 
 STATE_FILE = f"{STATE}/manifest.ocdbt"
 

@@ -13,12 +13,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from iid_jax import checkpoint, show
-from iid_jax.checkpoint import FOLDER, Checkpoints
+from iid_jax import show
+from iid_jax.checkpoint import FOLDER
 from iid_jax.errors import DataError
 from iid_jax.evaluation import table
 from iid_jax.main import main
 from iid_jax.seal import SEAL, sealed_steps
+from iid_jax.training import checkpoints as checkpoints_module
+from iid_jax.training.checkpoints import Checkpoints
 from iid_jax.training.log import Log
 
 REPOSITORY = Path(__file__).parents[1]
@@ -74,7 +76,7 @@ def test_full_disk_while_sealing_leaves_the_step_before_in_force(tmp_path, monke
     with Checkpoints(tmp_path, keep=1) as checkpoints:
         checkpoints.save(1, state(1), {}, None)
         checkpoints.wait()
-        monkeypatch.setattr(checkpoint, "seal", refuse)
+        monkeypatch.setattr(checkpoints_module, "seal", refuse)
         checkpoints.save(2, state(2), {}, None)
         with pytest.raises(DataError, match=r"step 2 cannot be written .*No space left on device"):
             checkpoints.wait()

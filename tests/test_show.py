@@ -9,11 +9,11 @@ import cv2
 import pytest
 
 from iid_jax import config_file, main, plots
-from iid_jax.checkpoint import Checkpoints
 from iid_jax.data import schema
 from iid_jax.evaluation import first_look, summary
 from iid_jax.models import detector
 from iid_jax.models.initial import initialise
+from iid_jax.training.checkpoints import Checkpoints
 
 REPOSITORY = Path(__file__).parents[1]
 CONFIG = f"--config={REPOSITORY / 'configs' / 'quickstart.py'}"

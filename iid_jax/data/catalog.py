@@ -18,7 +18,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from iid_jax.data import examples, schema
-from iid_jax.errors import DataError, nearest
+from iid_jax.errors import DataError, first_line, nearest
 
 INDEX = "index.npz"
 
@@ -196,11 +196,7 @@ def _command(full_name: str, data_dir: str | os.PathLike) -> str:
 
 def _damaged(name: str, directory: Path, what: str, error: Exception) -> DataError:
     remedy = f"delete {directory} and make it again with {_command(name, directory.parents[2])}"
-    return DataError(f"{name}: {what} ({_first_line(error)}); {remedy}")
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+    return DataError(f"{name}: {what} ({first_line(error)}); {remedy}")
 
 
 def _index(name: str, directory: Path) -> dict[str, np.ndarray]:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from iid_jax.errors import DataError, UsageError
+from iid_jax.errors import DataError, UsageError, first_line
 
 SAFETENSORS = (".safetensors",)
 TORCH = (".pth", ".pt", ".pkl", ".bin", ".ckpt", ".tar")
@@ -79,12 +79,12 @@ def _torch(path: Path) -> dict[str, Tensor]:
             found = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise DataError(
-            f"{path} wants to run code while it is read ({_first_line(error)}); nothing of it was "
+            f"{path} wants to run code while it is read ({first_line(error)}); nothing of it was "
             "loaded. Only a file that holds tensors alone is read: where you trust it, save "
             "its state dict as .safetensors"
         ) from None
     except (OSError, RuntimeError, ValueError, EOFError, KeyError, TypeError) as error:
-        raise DataError(f"{path} is no complete PyTorch file ({_first_line(error)})") from None
+        raise DataError(f"{path} is no complete PyTorch file ({first_line(error)})") from None
     state = _state_dict(found, torch.Tensor)
     if not state:
         raise DataError(f"{path} holds no state dict (a group of named tensors)")
@@ -103,7 +103,3 @@ def _state_dict(found: Any, kind: type) -> Mapping[str, Any]:
             found = found[name]
             break
     return {str(name): value for name, value in found.items() if isinstance(value, kind)}
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]

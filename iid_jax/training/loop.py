@@ -9,7 +9,6 @@ from typing import Any
 
 import jax
 
-from iid_jax.checkpoint import Checkpoints
 from iid_jax.config import Config, ModelConfig
 from iid_jax.data import identities, pipeline, samples
 from iid_jax.data.catalog import Catalog
@@ -18,6 +17,7 @@ from iid_jax.models import detector
 from iid_jax.models.input_spec import InputSpec
 from iid_jax.progress import Progress
 from iid_jax.training import optim, pretrained, recogniser, sharding, state, step, validation
+from iid_jax.training.checkpoints import Checkpoints
 from iid_jax.training.feed import Feed
 from iid_jax.training.log import Log
 from iid_jax.training.preemption import Preempted, Stop

@@ -7,9 +7,11 @@ import signal
 
 import pytest
 
-from iid_jax.checkpoint import FOLDER, Checkpoints, load_detector, sealed_steps
+from iid_jax.checkpoint import FOLDER, load_detector
 from iid_jax.errors import DataError
+from iid_jax.seal import sealed_steps
 from iid_jax.training import loop
+from iid_jax.training.checkpoints import Checkpoints
 from iid_jax.training.feed import Feed
 from iid_jax.training.preemption import Preempted
 

@@ -9,7 +9,8 @@ import numpy as np
 import orbax.checkpoint as ocp
 import pytest
 
-from iid_jax.checkpoint import FOLDER, STATE, sealed_steps
+from iid_jax.checkpoint import FOLDER, STATE
+from iid_jax.seal import sealed_steps
 
 PROGRAM = "run_tiny.py"
 

@@ -12,13 +12,13 @@ import optax
 from jax.sharding import NamedSharding, PartitionSpec
 from sklearn.metrics import roc_auc_score
 
-from iid_jax.checkpoint import Checkpoints
 from iid_jax.contrib.scenic import dataset as our_dataset
 from iid_jax.contrib.scenic import settings
 from iid_jax.errors import DataError
 from iid_jax.models.xla import compiler_options
 from iid_jax.training import optim, sharding
 from iid_jax.training import state as states
+from iid_jax.training.checkpoints import Checkpoints
 from iid_jax.training.feed import Feed
 from iid_jax.training.preemption import Preempted, Stop
 from iid_jax.training.state import State
