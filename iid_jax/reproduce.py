@@ -34,7 +34,7 @@ def main(argv: list[str]) -> int:
     if failed is None:
         return INTERRUPTED[1]
     lines = outcome.write(table, workdir)
-    print(*chain.missing(steps), *lines, f"{workdir / table.name}.md", sep="\n")
+    print(*chain.missing(steps), *lines, outcome.files(table, workdir)[0], sep="\n")
     return (FAILED if any(step.done() for step in steps) else BAD_DATA) if failed else 0
 
 

@@ -66,6 +66,19 @@ def test_every_table_is_declared_and_its_configurations_are_known():
             assert {training.start for training in runs} == {None} or name == "practice"
 
 
+def test_tables_of_two_data_sets_and_forms_share_a_workdir(tmp_path):
+    made = [
+        protocols.table(name, form, data)
+        for name in protocols.names()
+        for form in protocols.FORMS
+        for data in arms.MADE
+    ]
+    stored = {outcome.files(table, tmp_path): table.rows for table in made}
+    # The paper's tables have one form and no data to choose.
+    assert all(stored[outcome.files(table, tmp_path)] == table.rows for table in made)
+    assert len({path for paths in stored for path in paths}) == 2 * (5 + 5 * 2 * 2)
+
+
 def test_compression_is_in_every_label_of_the_published_data_set():
     for name in ("sota", "cross_method", "robustness", "sbi"):
         table = protocols.table(name)

@@ -70,9 +70,13 @@ class Analysis:
 
 @dataclasses.dataclass(frozen=True)
 class Table:
-    """A table: its rows, and the analysis that some of its numbers come from."""
+    """A table: its rows, and the analysis that some of its numbers come from.
+
+    It is written to files called `file`, or where that is empty `name`.
+    """
 
     name: str
     title: str
     rows: tuple[Row, ...] = ()
     analysis: Analysis | None = None
+    file: str = ""

@@ -40,14 +40,21 @@ def markdown(table: Table, workdir: Path) -> list[str]:
     return [*lines, "", *notes, *_differences(table, workdir)]
 
 
+def files(table: Table, workdir: Path) -> tuple[Path, Path]:
+    """Returns the paths of a table's Markdown and JSON."""
+    stem = table.file or table.name
+    return workdir / f"{stem}.md", workdir / f"{stem}.json"
+
+
 def write(table: Table, workdir: Path) -> list[str]:
-    """Writes <table>.md and <table>.json under `workdir` and returns the lines.
+    """Writes a table's Markdown and JSON under `workdir` and returns the Markdown's lines.
 
     Raises:
       DataError: they cannot be written, or a summary is damaged.
     """
     lines = markdown(table, workdir)
-    summary.write_text(workdir / f"{table.name}.md", "\n".join(lines) + "\n")
+    told, stored = files(table, workdir)
+    summary.write_text(told, "\n".join(lines) + "\n")
     numbers = [
         {
             "row": row.label,
@@ -58,7 +65,7 @@ def write(table: Table, workdir: Path) -> list[str]:
         for row in table.rows
     ]
     text = json.dumps({"table": table.name, "rows": numbers}, indent=1, ensure_ascii=False)
-    summary.write_text(workdir / f"{table.name}.json", text + "\n")
+    summary.write_text(stored, text + "\n")
     return lines
 
 

@@ -5,6 +5,7 @@ compression is a part of a data set's name, and so of every label. Published num
 where their source was read; a cell that is None is not published, or was not looked up.
 """
 
+import dataclasses
 import itertools
 from collections.abc import Callable
 
@@ -37,7 +38,11 @@ def table(name: str, form: str = "full", data: str = "practice_faces") -> Table:
     for value, allowed, what in asked:
         if value not in allowed:
             raise UsageError(f"{what}: unknown {value!r}{nearest(value, allowed)}")
-    return _TABLES[name](form, data)
+    made = _TABLES[name](form, data)
+    if name != "practice" and name not in leakage_tables.TABLES:
+        return made
+    # One workdir holds the tables of several data sets.
+    return dataclasses.replace(made, file=f"{name}.{data.replace('/', '.')}.{form}")
 
 
 # ------------------------------------------------------------------------------- the paper's tables
