@@ -12,9 +12,10 @@ goes on where it was.
 import argparse
 import json
 import statistics
-import subprocess
 import sys
 from pathlib import Path
+
+from iid_jax import child
 
 
 def _swaps(untouched: float, whole: float, partial: float) -> dict[str, str]:
@@ -61,9 +62,11 @@ def _summary(flags: argparse.Namespace, data: str, row: str, seed: int) -> dict:
 
 
 def _train(arguments: str, row: str, workdir: Path, data_dir: Path) -> None:
-    command = [sys.executable, "-m", "iid_jax.main", f"--config=configs/quickstart.py:{arguments}"]
-    command += [f"--config.{key}={value}" for key, value in ROWS[row].items()]
-    subprocess.run([*command, f"--workdir={workdir}", f"--data_dir={data_dir}"], check=True)
+    words = [f"--config=configs/quickstart.py:{arguments}"]
+    words += [f"--config.{key}={value}" for key, value in ROWS[row].items()]
+    code = child.run(*words, f"--workdir={workdir}", f"--data_dir={data_dir}")
+    if code:
+        sys.exit(code)
 
 
 def _markdown(table: dict[tuple[str, str], list[dict]]) -> str:

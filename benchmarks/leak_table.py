@@ -18,7 +18,6 @@ genuine photograph. Intervals (95 %) are over people or videos.
 import argparse
 import json
 import statistics as averages
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -26,7 +25,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from iid_jax import config_file, metrics
+from iid_jax import child, config_file, metrics
 from iid_jax.data import people
 from iid_jax.data.catalog import Catalog, open_catalog
 from iid_jax.data.roles import roles
@@ -147,9 +146,9 @@ def _trained(gap: str, method: str, seed: int, name: str, flags: argparse.Namesp
 
 
 def _main(*words: str, fine: tuple[int, ...] = (0,)) -> None:
-    done = subprocess.run([sys.executable, "-m", "iid_jax.main", *words], check=False)
-    if done.returncode not in fine:
-        sys.exit(done.returncode)
+    code = child.run(*words)
+    if code not in fine:
+        sys.exit(code)
 
 
 def _untrained(gap: str, catalog: Catalog, flags: argparse.Namespace) -> Row:

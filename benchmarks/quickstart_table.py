@@ -8,9 +8,10 @@ summary.json and prints the table as Markdown. Started again, it goes on where i
 
 import argparse
 import json
-import subprocess
 import sys
 from pathlib import Path
+
+from iid_jax import child
 
 UNSEEN = ("affine_swap", "resynthesis", "expression", "poisson_swap")
 ROWS = {
@@ -46,8 +47,10 @@ def main() -> int:
 
 
 def _train(arguments: str, workdir: Path, data_dir: Path) -> None:
-    command = [sys.executable, "-m", "iid_jax.main", f"--config=configs/quickstart.py:{arguments}"]
-    subprocess.run([*command, f"--workdir={workdir}", f"--data_dir={data_dir}"], check=True)
+    config = f"--config=configs/quickstart.py:{arguments}"
+    code = child.run(config, f"--workdir={workdir}", f"--data_dir={data_dir}")
+    if code:
+        sys.exit(code)
 
 
 def _markdown(table: dict[tuple[str, str, int], dict]) -> str:

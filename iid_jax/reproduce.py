@@ -1,10 +1,10 @@
 """`reproduce`: a table of the paper, or of the claim itself, from one command; resumable."""
 
 import argparse
-import subprocess
 import sys
 from pathlib import Path
 
+from iid_jax import child
 from iid_jax.errors import UsageError
 from iid_jax.flags import Parser
 
@@ -70,8 +70,7 @@ def _run(steps, flags: argparse.Namespace) -> int | None:
             continue
         quiet = ["--quiet"] if flags.quiet else []
         print(f"[{number}/{len(steps)}] {step.told}", flush=True)
-        command = [sys.executable, "-m", "iid_jax.main", *step.arguments, *quiet]
-        code = subprocess.run(command, check=False).returncode
+        code = child.run(*step.arguments, *quiet)
         if code in INTERRUPTED or code < 0:
             print("stopped; the same command goes on from here", file=sys.stderr)
             return None

@@ -6,7 +6,6 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
@@ -174,18 +173,18 @@ def test_wrong_usage_ends_with_2(flags, message, capsys):
 
 
 def runner(calls, code=0, stop_at=None):
-    """Stands in for subprocess.run: notes the command and writes its summary."""
+    """Stands in for child.run: notes the command and writes its summary."""
 
-    def call(command, check):
-        calls.append(command[3:])
+    def call(*command):
+        calls.append(list(command))
         if stop_at is not None and len(calls) == stop_at:
-            return SimpleNamespace(returncode=143)
+            return 143
         words = dict(w.split("=", 1) for w in command if w.startswith("--") and "=" in w)
         folder = words.get("--out") or words["--workdir"]
         if code == 0:
             rows = [(m, "video_auc", v, HOME, "test") for m, v in (("easy", 0.9), ("hard", 0.6))]
             summary(Path(folder), rows)
-        return SimpleNamespace(returncode=code)
+        return code
 
     return call
 
@@ -195,9 +194,9 @@ def test_run_stopped_goes_on_where_it_was_and_ends_with_3_for_missing_data(
 ):
     arguments = ("--table=small", f"--workdir={tmp_path / 'w'}", f"--data_dir={tmp_path}")
     calls = []
-    monkeypatch.setattr(reproduce.subprocess, "run", runner(calls, stop_at=3))
+    monkeypatch.setattr(reproduce.child, "run", runner(calls, stop_at=3))
     assert run(*arguments) == 143
-    monkeypatch.setattr(reproduce.subprocess, "run", runner(calls))
+    monkeypatch.setattr(reproduce.child, "run", runner(calls))
     assert run(*arguments) == 3
     # Four trainings, one of them twice; photo_swaps is not prepared.
     assert len(calls) == 5 and calls[2] == calls[3]
@@ -212,7 +211,7 @@ def test_run_stopped_goes_on_where_it_was_and_ends_with_3_for_missing_data(
 
 def test_steps_that_fail_are_told_and_the_others_go_on(small, tmp_path, monkeypatch, capsys):
     calls = []
-    monkeypatch.setattr(reproduce.subprocess, "run", runner(calls, code=4))
+    monkeypatch.setattr(reproduce.child, "run", runner(calls, code=4))
     arguments = ("--table=small", f"--workdir={tmp_path / 'w'}", f"--data_dir={tmp_path}")
     (tmp_path / "w").mkdir()
     assert run(*arguments) == 4
@@ -291,17 +290,17 @@ def probed(small, monkeypatch):
 def test_runs_of_a_seed_are_analyzed_in_one_go_and_resumed(probed, tmp_path, monkeypatch, capsys):
     calls, trained = [], runner([])
 
-    def call(command, check):
-        calls.append(command[3:])
-        if command[3] != "analyze":
-            return trained(command, check)
+    def call(*command):
+        calls.append(list(command))
+        if command[0] != "analyze":
+            return trained(*command)
         folder = Path(next(w for w in command if w.startswith("--out=")).partition("=")[2])
         seed = folder.parent.name[-1]
         values = (f"binary-{seed}", 0.25), (f"iid-{seed}", 0.5), ("pixels", 0.125)
         results(folder, [(name, f"{HOME}:train", value) for name, value in values])
-        return SimpleNamespace(returncode=0)
+        return 0
 
-    monkeypatch.setattr(reproduce.subprocess, "run", call)
+    monkeypatch.setattr(reproduce.child, "run", call)
     arguments = ("--table=probed", f"--workdir={tmp_path / 'w'}", f"--data_dir={tmp_path}")
     assert run(*arguments) == 3  # photo_swaps is not there
     told = capsys.readouterr().out

@@ -1,0 +1,45 @@
+"""The command line run by a program: its exit code, and who hears a SIGTERM."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from iid_jax import child
+
+# Stands in for iid_jax.main: says that it runs, and how it ended.
+SLEEPER = """
+import signal, sys, time
+def stop(*_):
+    open("stopped", "w").close()
+    sys.exit(143)
+signal.signal(signal.SIGTERM, stop)
+open("ready", "w").close()
+time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize(("words", "code"), [(["--help"], 0), (["nonsense"], 2)])
+def test_the_exit_code_is_the_command_s(words, code, capfd):
+    assert child.run(*words) == code
+
+
+def test_a_sigterm_reaches_the_command_which_ends_first(tmp_path):
+    package = tmp_path / "iid_jax"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "main.py").write_text(SLEEPER)
+    shutil.copy(child.__file__, package)
+    program = "import sys; from iid_jax import child; sys.exit(child.run())"
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    with subprocess.Popen([sys.executable, "-c", program], cwd=tmp_path, env=environment) as parent:
+        limit = time.monotonic() + 60
+        while not (tmp_path / "ready").exists() and time.monotonic() < limit:
+            time.sleep(0.05)
+        parent.send_signal(signal.SIGTERM)
+        assert parent.wait(60) == 143
+    assert (tmp_path / "stopped").exists()
