@@ -3,8 +3,9 @@
   python benchmarks/leak_table.py --workdir=runs/leak --data_dir=data --source=LFW
 
 Prepares what is missing from --source, trains what is missing with the main job (two gaps, two
-methods, three seeds: 12 runs), measures an untrained network and single numbers of a face beside
-them, and prints the table as Markdown. Started again, it goes on where it was.
+methods, three seeds: 12 runs; half of them with one of --gaps), measures an untrained network and
+single numbers of a face beside them, and prints the table as Markdown. Started again, it goes on
+where it was.
 
 Trained is on the two swaps of whole faces (--trained): a fake of `expression` has its target's own
 face, which is among the genuine ones, and would teach that identity says nothing.
@@ -55,7 +56,7 @@ def main(argv: list[str] | None = None) -> int:
     """Trains, collects and prints."""
     flags = _flags(argv)
     rows = []
-    for gap in GAPS:
+    for gap in flags.gaps:
         name = f"{flags.data}/{people.config_name(gap, flags.people, flags.donors)}"
         _prepare(name, flags)
         for method in METHODS:
@@ -109,6 +110,7 @@ def _flags(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--data", default="photo_swaps")
     swaps = ["affine_swap", "poisson_swap"]
     parser.add_argument("--trained", nargs="+", default=swaps, help="manipulations trained on")
+    parser.add_argument("--gaps", nargs="+", choices=GAPS, default=list(GAPS))
     parser.add_argument("--people", type=int, default=80)
     parser.add_argument("--donors", type=int, default=10)
     parser.add_argument("--steps", type=int, default=0, help="by default the configuration's")
