@@ -126,7 +126,13 @@ def test_a_forgery_that_cannot_be_seen_stays_genuine_and_is_counted(practice):
 @pytest.fixture(scope="module")
 def thousand(practice):
     """Scales, local positives (1000, A), and location targets of partial fakes."""
-    draws, maker = maker_of(practice, swap=SwapConfig(untouched=0.0, global_=0.0, partial=1.0))
+    return partial_fakes(practice)
+
+
+def partial_fakes(practice, **settings):
+    """What `thousand` holds, under these settings of the swap."""
+    only = SwapConfig(untouched=0.0, global_=0.0, partial=1.0, **settings)
+    draws, maker = maker_of(practice, swap=only)
     found = []
     element = 0
     while len(found) < 1000:
@@ -158,17 +164,31 @@ def test_every_scale_makes_a_fifth_of_the_partial_fakes(thousand):
 
 @pytest.mark.long
 @pytest.mark.xfail(
-    reason="of 1,000 windows, drawn where the faces differ, none is matched to the smallest "
-    "anchors of some cells at the forehead and the chin"
+    raises=AssertionError,
+    reason="chance: where the faces differ less (forehead), and at the hull's rim, a cell is "
+    "positive only 2 to 5 times in 4,000 partial fakes, so often not at all in 1,000",
 )
 def test_every_cell_within_the_mean_hull_is_positive_at_least_once(thousand, practice):
-    """Cells at least three quarters inside: windows lie in the hull, so its rim is met rarely."""
-    _, positive, _, _ = thousand
+    assert not len(missed_cells(thousand, practice))
+
+
+@pytest.mark.long
+def test_windows_reach_the_forehead_where_they_need_not_differ_most(practice):
+    """Sizes and positions shut no cell out: `dssim_share` is what makes the forehead rare."""
+    missed = missed_cells(partial_fakes(practice, dssim_share=0.01), practice)
+    assert not (missed[:, 0] <= 2).any(), missed
+
+
+def missed_cells(fakes, practice) -> np.ndarray:
+    """Cells (row, column) of the 7x7 map that no fake makes positive, of those within the hull.
+
+    At least three quarters within the mean hull: windows lie in it, so its rim is met rarely.
+    """
     rows = practice.select("train", label=schema.REAL)[::7]
     faces = [canvas.align(practice.read(row), Spec()).landmarks for row in rows]
     hull = masks.face((112, 112), np.mean(faces, axis=0))
     within = hull.reshape(7, 16, 7, 16).mean(axis=(1, 3)) >= 0.75
     assert within.sum() >= 20
     # Two anchors to a cell, the map of 7x7 first.
-    seen = positive[:, :98].any(axis=0).reshape(7, 7, 2).any(axis=2)
-    assert not (within & ~seen).any(), np.argwhere(within & ~seen)
+    seen = fakes[1][:, :98].any(axis=0).reshape(7, 7, 2).any(axis=2)
+    return np.argwhere(within & ~seen)
