@@ -12,8 +12,8 @@ The whole chain, from the data sets as downloaded to a row of the table:
 Its row of the authors' table, video AUC: FaceForensics++ 0.9979, Celeb-DF 0.9388, DFDC 0.7385.
 Nothing was measured with it here: the data set needs its owners' permission.
 
-Memory: XLA plans 11.6 GiB for a training step of 32 pictures in float32 (docs/models.md); the default
-of 128 takes about 33, less in bfloat16, and 20,000 such steps want a GPU or a TPU.
+Memory: XLA plans 11.6 GiB for a training step of 32 pictures in float32 (docs/models.md); the
+default of 128 takes about 33, less in bfloat16, and 20,000 such steps want a GPU or a TPU.
 
 Arguments are those of configs/paper.py but the backbone, as in `:method=binary`,
 `:adm_width=256` (a slim ADM) and `:data=practice_faces,steps=2`.

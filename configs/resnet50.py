@@ -6,8 +6,8 @@ The paper analyses it as a plain classifier (`:method=binary`); there is no publ
 detector.
 Nothing was measured with it here: the data set needs its owners' permission.
 
-Memory: XLA plans 7.7 GiB for a training step of 32 pictures in float32 (docs/models.md); the default
-of 128 takes about 14, less in bfloat16, and 20,000 such steps want a GPU or a TPU.
+Memory: XLA plans 7.7 GiB for a training step of 32 pictures in float32 (docs/models.md); the
+default of 128 takes about 14, less in bfloat16, and 20,000 such steps want a GPU or a TPU.
 
 Arguments are those of configs/paper.py but the backbone, as in `:method=binary`,
 `:adm_width=256` (a slim ADM) and `:data=practice_faces,steps=2`.
