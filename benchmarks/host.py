@@ -27,7 +27,7 @@ from unittest import mock
 import cv2
 import numpy as np
 
-from iid_jax import geometry
+from iid_jax import coverage, geometry
 from iid_jax.config import AugmentConfig, DataConfig
 from iid_jax.data import augment, canvas, catalog, memory, pipeline, sampler, samples, schema
 from iid_jax.forgery import blend, generator, masks
@@ -42,7 +42,7 @@ STAGES: dict[str, tuple[tuple[Any, str], ...]] = {
     "poisson": ((blend, "poisson"),),
     "forge": ((generator.Generator, "__call__"),),
     "augment": ((augment, "augment"),),
-    "coverage": ((geometry, "anchor_coverage"),),
+    "coverage": ((coverage, "of_anchors"),),
 }
 
 

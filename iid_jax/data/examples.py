@@ -1,7 +1,7 @@
 """Records as TFDS stores them: a tf.train.Example each, image and mask as encoded bytes."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -40,16 +40,20 @@ def parse(serialized: bytes) -> Record:
         raise ValueError(f"no tf.train.Example ({error})") from error
     values: dict[str, Any] = {name: _bytes(found, name).decode() for name in TEXTS}
     for name, kind in SCALARS.items():
-        values[name] = _array(found, name, (), kind).item()
+        (values[name],) = _numbers(found, name, kind)
     for name, (shape, kind) in TENSORS.items():
         values[name] = _array(found, name, shape, kind)
     return Record(image=_bytes(found, "image"), mask=_bytes(found, "mask"), **values)
 
 
 def _array(found: Mapping[str, Any], name: str, shape: tuple[int, ...], kind: type) -> np.ndarray:
+    return np.array(_numbers(found, name, kind), kind).reshape(shape)
+
+
+def _numbers(found: Mapping[str, Any], name: str, kind: type) -> Sequence[int | float]:
     feature = _feature(found, name)
-    held = feature.int64_list if np.issubdtype(kind, np.integer) else feature.float_list
-    return np.array(held.value, kind).reshape(shape)
+    held = feature.int64_list if issubclass(kind, np.integer) else feature.float_list
+    return held.value
 
 
 def _bytes(found: Mapping[str, Any], name: str) -> bytes:

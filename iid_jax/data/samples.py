@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from iid_jax import boxes as anchor_boxes
-from iid_jax import geometry
+from iid_jax import coverage, geometry
 from iid_jax.config import DataConfig, Forger
 from iid_jax.data import augment, canvas, schema
 from iid_jax.data.catalog import Catalog
@@ -16,6 +16,7 @@ from iid_jax.forgery import generator, swap
 
 MAX_BOXES = 2
 MAX_DISAGREEMENT = 0.08
+_PURPOSES = ("align", "forge", "augment", "elsewhere")
 # How many other frames of a pair are tried where the two faces hardly differ.
 OTHER_FRAMES = 3
 
@@ -94,14 +95,13 @@ class SampleMaker:
         """Returns the sample of a draw; the same draw gives the same sample, bit for bit."""
         if draw.forgery in self._makers and self._makers[draw.forgery].source != "fake":
             return self.pair(draw)[int(draw.genuine)]
-        streams = [np.random.default_rng((*draw.seed, stream)) for stream in range(4)]
-        jitter = augment.draw_alignment(streams[0], self.config.augment, self.spec.scale)
+        jitter = self._jitter(draw)
         seen = self._look(draw.row, jitter)
         if seen.record.label == schema.REAL:
             made = self._genuine(seen.picture, draw.row)
         else:
-            made = self._fake(seen, draw.partner, jitter, streams[1], streams[3])
-        return self._augment(made, streams[2])
+            made = self._fake(seen, draw, jitter)
+        return self._augment(made, _stream(draw, "augment"))
 
     def pair(self, draw: Draw) -> tuple[Sample, Sample]:
         """Returns a fake made of a genuine picture, and that picture, under the same augmentations.
@@ -114,14 +114,12 @@ class SampleMaker:
         return self._last[1]
 
     def _make_pair(self, draw: Draw) -> tuple[Sample, Sample]:
-        streams = [np.random.default_rng((*draw.seed, stream)) for stream in range(3)]
-        jitter = augment.draw_alignment(streams[0], self.config.augment, self.spec.scale)
+        jitter = self._jitter(draw)
         target = self._look(draw.row, jitter).picture
         donor = None if draw.partner < 0 else self._look(draw.partner, jitter).picture
         faces = [picture.landmarks for picture in (donor, target) if picture is not None]
-        forged = self._makers[draw.forgery](
-            target.image, None if donor is None else donor.image, np.stack(faces), streams[1]
-        )
+        pictures = target.image, None if donor is None else donor.image
+        forged = self._makers[draw.forgery](*pictures, np.stack(faces), _stream(draw, "forge"))
         genuine = self._genuine(target, draw.row)
         if forged is None:
             fake = dataclasses.replace(genuine, outcome="no_forgery")
@@ -139,7 +137,7 @@ class SampleMaker:
                 manipulated=None if donor is None else donor.image,
                 recipe=forged.recipe,
             )
-        seed = streams[2].integers(2**63)
+        seed = _stream(draw, "augment").integers(2**63)
         halves = (self._augment(half, np.random.default_rng(seed)) for half in (fake, genuine))
         return tuple(halves)
 
@@ -166,7 +164,7 @@ class SampleMaker:
             return np.zeros(len(self.anchors), np.float32)
         if sample.mask is None:
             return anchor_boxes.local_mask(len(self.anchors)).astype(np.float32)
-        return geometry.anchor_coverage(sample.mask, self.anchors)
+        return coverage.of_anchors(sample.mask, self.anchors)
 
     def _genuine(self, picture: canvas.Canvas, row: int) -> Sample:
         nothing = np.zeros(picture.image.shape[:2], np.float32)
@@ -180,24 +178,22 @@ class SampleMaker:
             row=row,
         )
 
-    def _fake(
-        self,
-        seen: _Seen,
-        partner: int,
-        jitter: augment.Alignment,
-        rng: np.random.Generator,
-        elsewhere: np.random.Generator,
-    ) -> Sample:
+    def _jitter(self, draw: Draw) -> augment.Alignment:
+        rng = _stream(draw, "align")
+        return augment.draw_alignment(rng, self.config.augment, self.spec.scale)
+
+    def _fake(self, seen: _Seen, draw: Draw, jitter: augment.Alignment) -> Sample:
+        rng = _stream(draw, "forge")
         mode = swap.draw_mode(rng, self.config.swap)
         if mode == "untouched":
             return self._untouched(seen, mode)
-        if partner < 0:
+        if draw.partner < 0:
             return self._untouched(seen, "no_partner")
-        made = self._swapped(seen, partner, jitter, rng, mode)
+        made = self._swapped(seen, draw.partner, jitter, rng, mode)
         if isinstance(made, Sample):
             return made
         if made == "too_alike":
-            for row, beside in self._other_frames(seen.row, elsewhere):
+            for row, beside in self._other_frames(seen.row, _stream(draw, "elsewhere")):
                 other = self._swapped(self._look(row, jitter), beside, jitter, rng, mode)
                 if isinstance(other, Sample):
                     return dataclasses.replace(other, outcome=f"{mode}_elsewhere")
@@ -276,6 +272,11 @@ class SampleMaker:
             genuine=turn(sample.genuine),
             manipulated=turn(sample.manipulated),
         )
+
+
+def _stream(draw: Draw, purpose: str) -> np.random.Generator:
+    """The draws of one purpose: of each from a stream of its own, so that none shifts another's."""
+    return np.random.default_rng((*draw.seed, _PURPOSES.index(purpose)))
 
 
 def _in_frame_of(fake: schema.Record, pristine: schema.Record) -> np.ndarray | None:

@@ -46,7 +46,7 @@ def poisson(background: np.ndarray, foreground: np.ndarray, mask: np.ndarray) ->
         return Blended(background.copy(), True)
     part = np.s_[y : y + height, x : x + width]
     base, face = background[part].astype(np.float32), foreground[part].astype(np.float32)
-    change = _integrated(face - base, support[part].astype(bool))
+    change = _integrated(face - base, support[part].astype(np.float32))
     composite = background.copy()
     composite[part] = _mixed(base, np.clip(base + change, 0.0, 255.0), mask[part])
     return Blended(composite, False)
@@ -78,7 +78,10 @@ def _mixed(base: np.ndarray, face: np.ndarray, mask: np.ndarray) -> np.ndarray:
 
 
 def _integrated(difference: np.ndarray, inside: np.ndarray) -> np.ndarray:
-    """The field (H, W, C), 0 around its box, whose gradient is nearest the difference's inside."""
+    """The field (H, W, C), 0 around its box, whose gradient is nearest the difference's inside.
+
+    `inside` is float32 (H, W), 0 or 1.
+    """
     height, width = inside.shape
     rows, columns = _fast(height), _fast(width)
     top, left = (rows - height) // 2, (columns - width) // 2
@@ -87,8 +90,8 @@ def _integrated(difference: np.ndarray, inside: np.ndarray) -> np.ndarray:
     planes = np.stack(cv2.split(difference))
     divergence = np.zeros((len(planes), rows, columns), np.float32)
     part = divergence[box]
-    down = np.diff(planes, axis=1) * (inside[1:] & inside[:-1])
-    right = np.diff(planes, axis=2) * (inside[:, 1:] & inside[:, :-1])
+    down = (planes[:, 1:] - planes[:, :-1]) * (inside[1:] * inside[:-1])
+    right = (planes[:, :, 1:] - planes[:, :, :-1]) * (inside[:, 1:] * inside[:, :-1])
     part[:, :-1] += down
     part[:, 1:] -= down
     part[:, :, :-1] += right
