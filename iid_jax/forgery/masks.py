@@ -46,9 +46,15 @@ def deform(
     height, width = mask.shape
     knots = rng.uniform(-strength, strength, (cells + 1, cells + 1, 2)).astype(np.float32)
     field = cv2.resize(knots, (width, height), interpolation=cv2.INTER_CUBIC)
-    x = np.arange(width, dtype=np.float32) + field[..., 0]
-    y = np.arange(height, dtype=np.float32)[:, None] + field[..., 1]
-    return cv2.remap(mask, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+    deformed = np.zeros_like(mask)
+    # Cubics overshoot their knots, in two dimensions by less than as much again.
+    part = _around(mask > 0.0, 1 + int(np.ceil(2.0 * strength)))
+    if part is None:
+        return deformed
+    rows, columns = (np.arange(side.start, side.stop, dtype=np.float32) for side in part)
+    x, y = columns + field[part][..., 0], rows[:, None] + field[part][..., 1]
+    deformed[part] = cv2.remap(mask, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+    return deformed
 
 
 def feather(mask: np.ndarray, width: float) -> np.ndarray:
@@ -59,20 +65,23 @@ def feather(mask: np.ndarray, width: float) -> np.ndarray:
     radius = max(int(np.ceil(width)), 1)
     size = (2 * radius + 1, 2 * radius + 1)
     sigma = max(width / 2.0, 0.3)
-    blurred = cv2.GaussianBlur(mask, size, sigma, borderType=cv2.BORDER_REPLICATE)
+    feathered = np.zeros_like(mask)
+    part = _around(mask > 0.0, radius)
+    if part is None:
+        return feathered
+    blurred = cv2.GaussianBlur(mask[part], size, sigma, borderType=cv2.BORDER_REPLICATE)
     # The kernel's weights sum to 1 but for float rounding.
-    return np.minimum(blurred, 1.0)
+    np.minimum(blurred, 1.0, out=feathered[part])
+    return feathered
 
 
 def tight_box(mask: np.ndarray, threshold: float = 0.5) -> np.ndarray | None:
     """Returns (x0, y0, x1, y1) in 0..1 around the pixels of at least `threshold`, None if none."""
-    inside = mask >= threshold
-    columns, rows = np.flatnonzero(inside.any(axis=0)), np.flatnonzero(inside.any(axis=1))
-    if not len(columns):
+    x, y, width, height = cv2.boundingRect((mask >= threshold).astype(np.uint8))
+    if not width:
         return None
-    height, width = mask.shape
-    x, y = columns[[0, -1]] + (0, 1), rows[[0, -1]] + (0, 1)
-    return np.array([x[0] / width, y[0] / height, x[1] / width, y[1] / height], np.float32)
+    size = np.array(mask.shape[::-1])
+    return (np.array([x, y, x + width, y + height]) / (*size, *size)).astype(np.float32)
 
 
 def dssim(first: np.ndarray, second: np.ndarray) -> np.ndarray:
@@ -109,34 +118,37 @@ def dssim(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 
 def difference(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Returns the DSSIM of two uint8 images (H, W, 3), mean over the channels, float32 (H, W)."""
-    return cv2.transform(dssim(first, second), np.full((1, 3), 1.0 / 3.0))
+    """Returns the DSSIM of the luminances of two uint8 images (H, W, 3), float32 (H, W)."""
+    return dssim(*(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) for image in (first, second)))
 
 
 def difference_inside(first: np.ndarray, second: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """Returns `difference` times the mask (H, W), computed around the mask only."""
     weighed = np.zeros(mask.shape, np.float32)
-    x, y, width, height = cv2.boundingRect((mask > 0).astype(np.uint8))
-    if width:
-        part = _with_reach(x, y, width, height)
+    # With the Gaussian's reach around it, the DSSIM inside is that of the whole.
+    part = _around(mask > 0.0, _DSSIM_REACH)
+    if part is not None:
         weighed[part] = difference(first[part], second[part]) * mask[part]
     return weighed
 
 
 def mean_difference(first: np.ndarray, second: np.ndarray, mask: np.ndarray) -> float:
-    """Returns the mean DSSIM of two images (H, W, 3) over the mask (H, W) at 0.5; 0 if empty."""
-    inside = (mask >= 0.5).astype(np.uint8)
-    x, y, width, height = cv2.boundingRect(inside)
-    if not width:
+    """Returns the mean `difference` of two images over the mask (H, W) at 0.5; 0 if empty."""
+    inside = mask >= 0.5
+    part = _around(inside, _DSSIM_REACH)
+    if part is None:
         return 0.0
-    part = _with_reach(x, y, width, height)
-    return float(cv2.mean(difference(first[part], second[part]), inside[part])[0])
+    found = difference(first[part], second[part])
+    return float(cv2.mean(found, inside[part].astype(np.uint8))[0])
 
 
-def _with_reach(x: int, y: int, width: int, height: int) -> tuple[slice, slice]:
-    """A part with the Gaussian's reach around it: inside, its DSSIM is that of the whole."""
-    rows = slice(max(y - _DSSIM_REACH, 0), y + height + _DSSIM_REACH)
-    return rows, slice(max(x - _DSSIM_REACH, 0), x + width + _DSSIM_REACH)
+def _around(inside: np.ndarray, reach: int) -> tuple[slice, slice] | None:
+    """The box of what is inside, bool (H, W), and `reach` px around it; None if nothing is."""
+    x, y, width, height = cv2.boundingRect(inside.astype(np.uint8))
+    if not width:
+        return None
+    rows = slice(max(y - reach, 0), min(y + height + reach, inside.shape[0]))
+    return rows, slice(max(x - reach, 0), min(x + width + reach, inside.shape[1]))
 
 
 def grey_difference(first: np.ndarray, second: np.ndarray, mask: np.ndarray) -> float:

@@ -92,6 +92,26 @@ def test_a_deformed_edge_moves_at_most_about_its_strength(seed):
     assert 30 < np.abs(deformed - mask).sum() < 1500
 
 
+@pytest.mark.parametrize("bounds", [(20, 20, 50, 40), (0, 0, 9, 7), (70, 50, 80, 60)])
+def test_a_deformed_mask_is_the_whole_field_s(bounds):
+    """Only the surroundings of what is inside are looked at; what comes out is of the picture."""
+    mask, seed, strength = masks.window(bounds, SIZE), 3, 5.0
+    deformed = masks.deform(mask, np.random.default_rng(seed), strength)
+    knots = np.random.default_rng(seed).uniform(-strength, strength, (5, 5, 2)).astype(np.float32)
+    field = cv2.resize(knots, SIZE[::-1], interpolation=cv2.INTER_CUBIC)
+    y, x = np.indices(SIZE, np.float32)
+    whole = cv2.remap(
+        mask, x + field[..., 0], y + field[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT
+    )
+    np.testing.assert_array_equal(deformed, whole)
+
+
+def test_nothing_deformed_or_feathered_is_nothing():
+    empty = np.zeros(SIZE, np.float32)
+    assert not masks.deform(empty, np.random.default_rng(0), 3.0).any()
+    assert not masks.feather(empty, 3.0).any()
+
+
 def test_the_same_seed_deforms_the_same():
     mask = masks.window((20, 20, 50, 40), SIZE)
     first, again, other = (masks.deform(mask, np.random.default_rng(s), 3.0) for s in (1, 1, 2))
@@ -119,6 +139,13 @@ def test_feathering_ends_within_its_width(width):
     np.testing.assert_allclose(feathered[cv2.erode(mask, kernel) == 1], 1.0, atol=1e-6)
     assert feathered.min() >= 0.0
     assert feathered.max() <= 1.0
+
+
+@pytest.mark.parametrize("bounds", [(20, 15, 55, 45), (0, 0, 9, 7), (0, 0, 80, 60)])
+def test_a_feathered_mask_is_the_whole_picture_s(bounds):
+    mask = masks.window(bounds, SIZE)
+    whole = cv2.GaussianBlur(mask, (9, 9), 2.0, borderType=cv2.BORDER_REPLICATE)
+    np.testing.assert_allclose(masks.feather(mask, 4.0), whole, atol=1e-6)
 
 
 def test_a_wider_feather_is_softer():
@@ -176,8 +203,15 @@ def test_the_mean_difference_is_that_of_the_whole_picture_s_dssim(bounds):
     first, second = noise("first", *SIZE, 3), noise("second", *SIZE, 3)
     second[:30] = first[:30]
     mask = masks.feather(masks.window(bounds, SIZE), 2.0)
-    wanted = masks.dssim(first, second)[mask >= 0.5].mean()
+    grey = (cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) for image in (first, second))
+    wanted = masks.dssim(*grey)[mask >= 0.5].mean()
     assert masks.mean_difference(first, second, mask) == pytest.approx(wanted, abs=1e-6)
+
+
+def test_a_change_of_colour_at_equal_luminance_is_no_difference():
+    grey = np.full((*SIZE, 3), 128, np.uint8)
+    red = np.clip(grey + np.array([70.0, -36.0, 0.0]), 0, 255).astype(np.uint8)
+    assert masks.difference(grey, red).max() < 1e-3
 
 
 def test_the_mean_difference_over_no_pixel_is_zero():
