@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,9 @@ from iid_jax.faces.landmarks import DlibLandmarker
 from iid_jax.progress import Progress
 
 PER_PERSON = 20
-# Of the photographs of a person in training, the share that only the split `probe` shows.
-PROBE_SHARE = 0.25
+# Of the photographs of a person in training, the share that only the split `probe` shows; of donors
+# the half, where there are fewer of them than of genuine people: leak AUC rests on these alone.
+PROBE_SHARE, FEW_DONORS_PROBE_SHARE = 0.25, 0.5
 
 AUTOENCODER, SUFFIX = decoders.METHOD, f"_{decoders.METHOD}"
 
@@ -68,10 +69,10 @@ class Builder(made.MadeDatasetBuilder):
         """Examines the photographs, casts the people and divides the pictures of each."""
         self._people = self._examine()
         plan = super().plan()
-        training = {task.person for task in plan["probe"]}
+        shares = _probe_shares(plan)
         self._clips: Clips = {}
         for person in self._people:
-            self._divide(person, person in training)
+            self._divide(person, shares.get(person))
         if self.builder_config.autoencoder:
             self._autoencoders = decoders.train(self, plan, self.quiet)
         return plan
@@ -146,12 +147,23 @@ class Builder(made.MadeDatasetBuilder):
             progress.update(1)
             yield result
 
-    def _divide(self, person: str, in_training: bool) -> None:
+    def _divide(self, person: str, probe_share: float | None) -> None:
         """Gives the person's photographs to the clips; who is not in training has no probe."""
         everything = self._people[person]
         self._clips[person, made.VIDEO] = everything
-        if in_training:
-            parts = album.divide(everything, PROBE_SHARE, self.rng("probe", person))
+        if probe_share is not None:
+            parts = album.divide(everything, probe_share, self.rng("probe", person))
             self._clips[person, made.VIDEO], self._clips[person, made.PROBE] = parts
             if len(everything) == 1:
                 self.problems.append((person, "single", "one photograph: none left for probe"))
+
+
+def _probe_shares(plan: Mapping[str, Sequence[made.Task]]) -> dict[str, float]:
+    """{person in training: the share of the photographs that goes to the split `probe`}."""
+    genuine = {task.person for task in plan["train"] if task.genuine}
+    donors = {
+        name for task in plan["train"] for candidates in task.candidates for name in candidates
+    }
+    few = donors if len(donors) < len(genuine) else set()
+    people = (task.person for task in plan["probe"])
+    return {name: FEW_DONORS_PROBE_SHARE if name in few else PROBE_SHARE for name in people}

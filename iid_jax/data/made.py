@@ -50,8 +50,9 @@ class Task(NamedTuple):
 class MadeDatasetBuilder(FaceDatasetBuilder):
     """Casts people, makes fakes of every manipulation, and writes both labels the same way."""
 
-    # Of so many people, drawn for each target and manipulation, the likest is the donor.
-    CANDIDATES = 1
+    # Of so many people, drawn for each target and manipulation, the likest is the donor. Of many of
+    # few donors it would be the same two or three for nearly every target.
+    CANDIDATES, CANDIDATES_OF_FEW = 1, 2
     # A face turned farther from the donor's than this (face sizes, see `pose_distance`) is no fake.
     FARTHEST_POSE = np.inf
 
@@ -119,12 +120,16 @@ class MadeDatasetBuilder(FaceDatasetBuilder):
             names, config.identity_gap, config.train_people, config.train_donors, self.rng("cast")
         )
         genuine, partners = set(cast.genuine), cast.partners
-        train = [self._fakes("train", name, cast.donors, name in genuine) for name in cast.targets]
+        few = len(cast.donors) < len(cast.targets)
+        most = min(self.CANDIDATES, self.CANDIDATES_OF_FEW) if few else self.CANDIDATES
+        train = [
+            self._fakes("train", name, cast.donors, name in genuine, most) for name in cast.targets
+        ]
         train += [Task("train", name, True) for name in cast.genuine if name not in cast.targets]
         return {
             "train": train,
-            "val": [self._fakes("val", name, cast.val, True) for name in cast.val],
-            "test": [self._fakes("test", name, cast.test, True) for name in cast.test],
+            "val": self._fakes_among("val", cast.val),
+            "test": self._fakes_among("test", cast.test),
             "probe": [Task("probe", name, True) for name in cast.training],
             "partner": [Task("partner", name, True) for name in partners],
         }
@@ -140,11 +145,16 @@ class MadeDatasetBuilder(FaceDatasetBuilder):
             self._video(task, method, candidates, made)
         return made
 
-    def _fakes(self, split: str, person: str, donors: Sequence[str], genuine: bool) -> Task:
+    def _fakes_among(self, split: str, names: Sequence[str]) -> list[Task]:
+        return [self._fakes(split, name, names, True, self.CANDIDATES) for name in names]
+
+    def _fakes(
+        self, split: str, person: str, donors: Sequence[str], genuine: bool, most: int
+    ) -> Task:
         rng, candidates = self.rng("donors", split, person), []
         for method in self.methods():
             others = [name for name in self.pool(method, split, donors) if name != person]
-            count = min(self.CANDIDATES, len(others))
+            count = min(most, len(others))
             drawn = rng.choice(len(others), count, replace=False)
             candidates.append(tuple(others[i] for i in drawn))
         return Task(split, person, genuine, tuple(candidates))

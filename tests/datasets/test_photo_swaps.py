@@ -241,6 +241,27 @@ def test_donors_are_likelier_than_drawn_at_random(photo_tree, tmp_path):
     assert np.mean(apart[True]) < 0.8 * np.mean(apart[False])
 
 
+def test_few_donors_take_turns_and_leave_half_of_their_photographs_to_the_probe(
+    photo_tree, tmp_path
+):
+    with pytest.MonkeyPatch.context() as patch:
+        cls = builder.builder_class("photo_swaps")
+        patch.setattr(cls, "LANDMARKER", staticmethod(lambda: photo_tree.find))
+        settings = builder.Settings(source=str(photo_tree.folder))
+        made_by = builder.load_builder("photo_swaps/donor_p5_d3", tmp_path, settings=settings)
+        plan = made_by.plan()
+    hands = {hand for task in plan["train"] for hand in task.candidates}
+    assert {len(hand) for hand in hands} == {2}
+    donors = {name for hand in hands for name in hand}
+    assert len(donors) == 3
+    for task in plan["probe"]:
+        shown, held_back = (
+            len(made_by.shots(task.person, clip)) for clip in (made.VIDEO, made.PROBE)
+        )
+        if shown + held_back > 2:
+            assert (held_back >= shown - 1) == (task.person in donors)
+
+
 @pytest.mark.long
 def test_two_processes_make_what_one_makes(photo_tree, tmp_path):
     pytest.importorskip("dlib", reason="the [faces] extra is not installed")
