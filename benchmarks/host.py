@@ -8,13 +8,15 @@ are finished samples from stored records; `floor` is reading, decoding and align
 pristine frame alone; `cv2` is `fake` with OpenCV's seamlessClone in place of the package's own
 Poisson blending. `stages` are milliseconds of CPU time in each sample. `--augment` sets the
 probability of every augmentation that is off by default. `--grain` adds the rate at which Grain
-hands out whole batches.
+hands out whole batches, and weighs one of its worker processes.
 """
 
 import argparse
 import contextlib
 import dataclasses
+import gc
 import json
+import multiprocessing
 import resource
 import statistics
 import sys
@@ -58,6 +60,8 @@ def main() -> int:
             print(f"    {stage:10} {milliseconds:6.2f} ms")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(f"peak memory of this process {peak:.0f} MiB")
+    if flags.grain:
+        print(f"peak memory of a worker process {_weigh_worker(flags):.0f} MiB")
     if flags.json:
         flags.json.write_text(json.dumps(measured, indent=1) + "\n", encoding="utf-8")
     return 0
@@ -180,6 +184,21 @@ def _grain(opened, config: DataConfig, spec, flags: argparse.Namespace) -> float
     for _ in range(count):
         next(batches)
     return 32 * count / (time.process_time() - before)
+
+
+def _weigh_worker(flags: argparse.Namespace) -> float:
+    """MiB at most in a process that Grain starts to make batches of 32."""
+    opened = catalog.open_catalog(flags.data, flags.data_dir)
+    config = DataConfig(workers=1)
+    batches = pipeline.train_iterator(opened, config, InputSpec(flags.canvas), 7, 32, 1000, seed=0)
+    for _ in range(20):
+        next(batches)
+    del batches
+    gc.collect()
+    for child in multiprocessing.active_children():
+        child.join(10.0)
+    # Known of children that have ended.
+    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
 
 
 if __name__ == "__main__":
