@@ -29,9 +29,9 @@ from unittest import mock
 import cv2
 import numpy as np
 
-from iid_jax import coverage, geometry
+from iid_jax import coverage, geometry, memory
 from iid_jax.config import AugmentConfig, DataConfig
-from iid_jax.data import augment, canvas, catalog, memory, pipeline, sampler, samples, schema
+from iid_jax.data import augment, canvas, catalog, pipeline, sampler, samples, schema
 from iid_jax.forgery import blend, generator, masks
 from iid_jax.models import InputSpec
 

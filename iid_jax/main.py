@@ -3,6 +3,7 @@
 import importlib
 import sys
 
+from iid_jax import memory
 from iid_jax.errors import UsageError, UserError, machine_fault, nearest
 
 VERBS = {
@@ -22,6 +23,7 @@ USAGE = "usage: python -m iid_jax.main [VERB] [--flags]   (VERB --help tells a v
 def main(argv: list[str] | None = None) -> int:
     """Runs a verb and returns the exit code: 0 done, 2 usage, 3 some inputs failed, 4 bad data."""
     arguments = sys.argv[1:] if argv is None else list(argv)
+    memory.keep_freed()
     try:
         if arguments[:1] in (["--help"], ["-h"], []):
             print(USAGE, *(f"  {verb:10} {what}" for verb, what in VERBS.items()), sep="\n")

@@ -27,7 +27,10 @@ import cv2  # noqa: E402
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 
+from iid_jax import memory  # noqa: E402
+
 cv2.setNumThreads(1)
+memory.keep_freed()
 
 
 @pytest.fixture(scope="session")

@@ -10,8 +10,9 @@ import cv2
 import grain
 import numpy as np
 
+from iid_jax import memory
 from iid_jax.config import DataConfig
-from iid_jax.data import canvas, memory
+from iid_jax.data import canvas
 from iid_jax.data.catalog import Catalog
 from iid_jax.data.sampler import Sampler
 from iid_jax.data.samples import SampleMaker
