@@ -4,8 +4,8 @@ import ctypes
 import sys
 
 # Names of glibc's malloc.h, and what they are set to: bytes, and a number of mappings.
-_TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX = -1, -2, -4
-_SETTINGS = {_TRIM_THRESHOLD: 1 << 30, _TOP_PAD: 16 << 20, _MMAP_MAX: 0}
+_TRIM_THRESHOLD, _MMAP_MAX = -1, -4
+_SETTINGS = {_TRIM_THRESHOLD: 1 << 30, _MMAP_MAX: 0}
 
 
 def keep_freed() -> bool:
