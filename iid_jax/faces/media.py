@@ -68,6 +68,7 @@ def decode_image(data: bytes, name: str = "picture", max_pixels: int = MAX_PIXEL
     """
     if not data:
         raise MediaError("empty", f"{name} is empty (0 bytes)")
+    _check_size(*_webp_size(data), name, max_pixels)
     with warnings.catch_warnings():
         # Metadata that Pillow finds odd; sizes are checked here.
         warnings.simplefilter("ignore")
@@ -92,12 +93,34 @@ def decode_image(data: bytes, name: str = "picture", max_pixels: int = MAX_PIXEL
             raise MediaError("truncated", f"{name} is truncated or damaged: {error}") from error
 
 
-def _check_header(image: Image.Image, name: str, max_pixels: int) -> None:
-    width, height = image.size
+def _webp_size(data: bytes) -> tuple[int, int]:
+    """Width and height of a WebP file's header, (0, 0) of any other file.
+
+    Pillow tells them only after whole canvases have been allocated.
+    """
+    header = data[:30]
+    if len(header) < 30 or header[:4] + header[8:12] != b"RIFFWEBP":
+        return 0, 0
+    if header[12:16] == b"VP8X":
+        return 1 + int.from_bytes(header[24:27], "little"), 1 + int.from_bytes(
+            header[27:], "little"
+        )
+    if header[12:16] == b"VP8L":
+        sides = int.from_bytes(header[21:25], "little")
+        return 1 + sides % 2**14, 1 + (sides >> 14) % 2**14
+    return tuple(int.from_bytes(header[i : i + 2], "little") % 2**14 for i in (26, 28))
+
+
+def _check_size(width: int, height: int, name: str, max_pixels: int) -> None:
     if width * height > max_pixels:
         raise MediaError(
             "too_large", f"{name}: {width}x{height} pixels; allowed: up to {max_pixels} in all"
         )
+
+
+def _check_header(image: Image.Image, name: str, max_pixels: int) -> None:
+    width, height = image.size
+    _check_size(width, height, name, max_pixels)
     if min(width, height) < MIN_SIDE:
         raise MediaError(
             "too_small", f"{name}: {width}x{height} pixels; allowed: at least {MIN_SIDE} a side"

@@ -269,6 +269,19 @@ def test_more_than_64_megapixels_are_refused_before_they_are_decoded(kind, width
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 32_000  # KiB
 
 
+@pytest.mark.parametrize("form", ["lossy", "lossless", "animated"])
+def test_the_size_of_a_webp_is_read_from_its_header(form):
+    """Also where the canvas has a header of its own; before Pillow allocates any."""
+    image, other = (Image.new("RGB", (301, 203), colour) for colour in ("black", "red"))
+    options = {"animated": {"save_all": True, "append_images": [other]}}.get(form, {})
+    data = encoded(image, "WEBP", lossless=form == "lossless", **options)
+    assert media._webp_size(data) == (301, 203)
+    with pytest.raises(media.MediaError, match="301x203") as refused:
+        media.decode_image(data, max_pixels=61_102)
+    assert refused.value.reason == "too_large"
+    assert media.decode_image(data, max_pixels=61_103).shape == (203, 301, 3)
+
+
 @given(
     st.sampled_from(sorted(FILES)),
     st.lists(st.tuples(st.integers(0, 700), st.binary(min_size=1, max_size=8)), max_size=4),
