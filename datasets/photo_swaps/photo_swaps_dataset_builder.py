@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from iid_jax.progress import Progress
 
 PER_PERSON = 20
 # Of the photographs of a person in training, the share that only the split `probe` shows; of donors
-# the half, where there are fewer of them than of genuine people: leak AUC rests on these alone.
+# the half, where there are fewer of them than of targets: leak AUC rests on these alone.
 PROBE_SHARE, FEW_DONORS_PROBE_SHARE = 0.25, 0.5
 
 AUTOENCODER, SUFFIX = decoders.METHOD, f"_{decoders.METHOD}"
@@ -69,10 +69,12 @@ class Builder(made.MadeDatasetBuilder):
         """Examines the photographs, casts the people and divides the pictures of each."""
         self._people = self._examine()
         plan = super().plan()
-        shares = _probe_shares(plan)
+        cast = self.cast()
+        few = cast.donors if cast.few_donors else ()
         self._clips: Clips = {}
         for person in self._people:
-            self._divide(person, shares.get(person))
+            share = FEW_DONORS_PROBE_SHARE if person in few else PROBE_SHARE
+            self._divide(person, share if person in cast.training else None)
         if self.builder_config.autoencoder:
             self._autoencoders = decoders.train(self, plan, self.quiet)
         return plan
@@ -156,14 +158,3 @@ class Builder(made.MadeDatasetBuilder):
             self._clips[person, made.VIDEO], self._clips[person, made.PROBE] = parts
             if len(everything) == 1:
                 self.problems.append((person, "single", "one photograph: none left for probe"))
-
-
-def _probe_shares(plan: Mapping[str, Sequence[made.Task]]) -> dict[str, float]:
-    """{person in training: the share of the photographs that goes to the split `probe`}."""
-    genuine = {task.person for task in plan["train"] if task.genuine}
-    donors = {
-        name for task in plan["train"] for candidates in task.candidates for name in candidates
-    }
-    few = donors if len(donors) < len(genuine) else set()
-    people = (task.person for task in plan["probe"])
-    return {name: FEW_DONORS_PROBE_SHARE if name in few else PROBE_SHARE for name in people}

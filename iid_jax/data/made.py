@@ -107,8 +107,8 @@ class MadeDatasetBuilder(FaceDatasetBuilder):
         target, face = self.image(task.person, VIDEO, shot), self.image(donor, VIDEO, source)
         return MANIPULATIONS[method](target, shot.landmarks, face, source.landmarks, rng)
 
-    def plan(self) -> dict[str, list[Task]]:
-        """Returns one task per person and split.
+    def cast(self) -> people.Cast:
+        """Returns who has which role, the same at every call.
 
         Raises:
           UsageError: too few people for the roles.
@@ -116,22 +116,25 @@ class MadeDatasetBuilder(FaceDatasetBuilder):
         config, names = self.builder_config, self.names()
         if len(names) < 12:
             raise UsageError(f"{self.name} needs at least 12 people, found {len(names)}")
-        cast = people.cast(
-            names, config.identity_gap, config.train_people, config.train_donors, self.rng("cast")
-        )
-        genuine, partners = set(cast.genuine), cast.partners
-        few = len(cast.donors) < len(cast.targets)
-        most = min(self.CANDIDATES, self.CANDIDATES_OF_FEW) if few else self.CANDIDATES
-        train = [
-            self._fakes("train", name, cast.donors, name in genuine, most) for name in cast.targets
-        ]
+        dial = config.identity_gap, config.train_people, config.train_donors
+        return people.cast(names, *dial, self.rng("cast"))
+
+    def plan(self) -> dict[str, list[Task]]:
+        """Returns one task per person and split.
+
+        Raises:
+          UsageError: too few people for the roles.
+        """
+        cast = self.cast()
+        most = min(self.CANDIDATES, self.CANDIDATES_OF_FEW) if cast.few_donors else self.CANDIDATES
+        train = self._fakes("train", cast.targets, cast.donors, cast.genuine, most)
         train += [Task("train", name, True) for name in cast.genuine if name not in cast.targets]
         return {
             "train": train,
-            "val": self._fakes_among("val", cast.val),
-            "test": self._fakes_among("test", cast.test),
+            "val": self._fakes("val", cast.val, cast.val, cast.val, self.CANDIDATES),
+            "test": self._fakes("test", cast.test, cast.test, cast.test, self.CANDIDATES),
             "probe": [Task("probe", name, True) for name in cast.training],
-            "partner": [Task("partner", name, True) for name in partners],
+            "partner": [Task("partner", name, True) for name in cast.partners],
         }
 
     def make(self, task: Task) -> Made:
@@ -145,19 +148,24 @@ class MadeDatasetBuilder(FaceDatasetBuilder):
             self._video(task, method, candidates, made)
         return made
 
-    def _fakes_among(self, split: str, names: Sequence[str]) -> list[Task]:
-        return [self._fakes(split, name, names, True, self.CANDIDATES) for name in names]
-
     def _fakes(
-        self, split: str, person: str, donors: Sequence[str], genuine: bool, most: int
-    ) -> Task:
-        rng, candidates = self.rng("donors", split, person), []
-        for method in self.methods():
-            others = [name for name in self.pool(method, split, donors) if name != person]
-            count = min(most, len(others))
-            drawn = rng.choice(len(others), count, replace=False)
-            candidates.append(tuple(others[i] for i in drawn))
-        return Task(split, person, genuine, tuple(candidates))
+        self,
+        split: str,
+        targets: Sequence[str],
+        donors: Sequence[str],
+        genuine: Sequence[str],
+        most: int,
+    ) -> list[Task]:
+        """One task a target; of `most` donors, drawn for each manipulation, one is to be taken."""
+        tasks = []
+        for person in targets:
+            rng, candidates = self.rng("donors", split, person), []
+            for method in self.methods():
+                others = [name for name in self.pool(method, split, donors) if name != person]
+                drawn = rng.choice(len(others), min(most, len(others)), replace=False)
+                candidates.append(tuple(others[i] for i in drawn))
+            tasks.append(Task(split, person, person in genuine, tuple(candidates)))
+        return tasks
 
     def _genuine(self, task: Task, clip: str, shot: Shot) -> schema.Record:
         return self._record(

@@ -36,6 +36,11 @@ class Cast:
         return tuple(dict.fromkeys((*self.genuine, *self.targets, *self.donors)))
 
     @property
+    def few_donors(self) -> bool:
+        """Whether fewer people give a face to training fakes than get one."""
+        return len(self.donors) < len(self.targets)
+
+    @property
     def partners(self) -> tuple[str, ...]:
         """Targets whose pristine frames serve as swap partners only."""
         known = set(self.genuine)
