@@ -6,6 +6,8 @@ import cv2
 import numpy as np
 from scipy import fft
 
+from iid_jax.forgery import masks
+
 
 class Blended(NamedTuple):
     """A composite, uint8 (H, W, 3), and whether Poisson blending fell back to alpha."""
@@ -21,9 +23,8 @@ def alpha(background: np.ndarray, foreground: np.ndarray, mask: np.ndarray) -> n
     remains as it is.
     """
     composite = background.copy()
-    x, y, width, height = cv2.boundingRect((mask > 0.0).astype(np.uint8))
-    part = np.s_[y : y + height, x : x + width]
-    if width:
+    part = masks.around(mask > 0.0)
+    if part is not None:
         base, face = background[part].astype(np.float32), foreground[part].astype(np.float32)
         composite[part] = _mixed(base, face, mask[part])
     return composite
@@ -40,13 +41,12 @@ def poisson(background: np.ndarray, foreground: np.ndarray, mask: np.ndarray) ->
     uint8 (H, W, 3), the mask is float (H, W) in 0..1. For an empty mask there is nothing to
     solve: the background, and `fell_back` is true.
     """
-    support = (mask > 0.0).astype(np.uint8)
-    x, y, width, height = cv2.boundingRect(support)
-    if not width:
+    inside = mask > 0.0
+    part = masks.around(inside)
+    if part is None:
         return Blended(background.copy(), True)
-    part = np.s_[y : y + height, x : x + width]
     base, face = background[part].astype(np.float32), foreground[part].astype(np.float32)
-    change = _integrated(face - base, support[part].astype(np.float32))
+    change = _integrated(face - base, inside[part].astype(np.float32))
     composite = background.copy()
     composite[part] = _mixed(base, np.clip(base + change, 0.0, 255.0), mask[part])
     return Blended(composite, False)

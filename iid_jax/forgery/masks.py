@@ -48,7 +48,7 @@ def deform(
     field = cv2.resize(knots, (width, height), interpolation=cv2.INTER_CUBIC)
     deformed = np.zeros_like(mask)
     # Cubics overshoot their knots, in two dimensions by less than as much again.
-    part = _around(mask > 0.0, 1 + int(np.ceil(2.0 * strength)))
+    part = around(mask > 0.0, 1 + int(np.ceil(2.0 * strength)))
     if part is None:
         return deformed
     rows, columns = (np.arange(side.start, side.stop, dtype=np.float32) for side in part)
@@ -66,7 +66,7 @@ def feather(mask: np.ndarray, width: float) -> np.ndarray:
     size = (2 * radius + 1, 2 * radius + 1)
     sigma = max(width / 2.0, 0.3)
     feathered = np.zeros_like(mask)
-    part = _around(mask > 0.0, radius)
+    part = around(mask > 0.0, radius)
     if part is None:
         return feathered
     blurred = cv2.GaussianBlur(mask[part], size, sigma, borderType=cv2.BORDER_REPLICATE)
@@ -126,7 +126,7 @@ def difference_inside(first: np.ndarray, second: np.ndarray, mask: np.ndarray) -
     """Returns `difference` times the mask (H, W), computed around the mask only."""
     weighed = np.zeros(mask.shape, np.float32)
     # With the Gaussian's reach around it, the DSSIM inside is that of the whole.
-    part = _around(mask > 0.0, _DSSIM_REACH)
+    part = around(mask > 0.0, _DSSIM_REACH)
     if part is not None:
         weighed[part] = difference(first[part], second[part]) * mask[part]
     return weighed
@@ -135,15 +135,18 @@ def difference_inside(first: np.ndarray, second: np.ndarray, mask: np.ndarray) -
 def mean_difference(first: np.ndarray, second: np.ndarray, mask: np.ndarray) -> float:
     """Returns the mean `difference` of two images over the mask (H, W) at 0.5; 0 if empty."""
     inside = mask >= 0.5
-    part = _around(inside, _DSSIM_REACH)
+    part = around(inside, _DSSIM_REACH)
     if part is None:
         return 0.0
     found = difference(first[part], second[part])
     return float(cv2.mean(found, inside[part].astype(np.uint8))[0])
 
 
-def _around(inside: np.ndarray, reach: int) -> tuple[slice, slice] | None:
-    """The box of what is inside, bool (H, W), and `reach` px around it; None if nothing is."""
+def around(inside: np.ndarray, reach: int = 0) -> tuple[slice, slice] | None:
+    """Returns the part of a picture around what is `inside`, bool (H, W); None if nothing is.
+
+    Rows and columns, with `reach` px on every side where the picture has them.
+    """
     x, y, width, height = cv2.boundingRect(inside.astype(np.uint8))
     if not width:
         return None
