@@ -53,7 +53,8 @@ def main() -> int:
     flags = _parser().parse_args()
     cv2.setNumThreads(1)
     memory.keep_freed()
-    measured = measure(catalog.open_catalog(flags.data, flags.data_dir), flags)
+    opened = catalog.open_catalog(flags.data, flags.data_dir)
+    measured = measure(opened, flags)
     for name, row in measured.items():
         print(f"{name:8} {row['images_per_core_second']:7.1f} per core-second")
         for stage, milliseconds in row.get("stages", {}).items():
@@ -61,7 +62,7 @@ def main() -> int:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(f"peak memory of this process {peak:.0f} MiB")
     if flags.grain:
-        print(f"peak memory of a worker process {_weigh_worker(flags):.0f} MiB")
+        print(f"peak memory of a worker process {_weigh_worker(opened, flags):.0f} MiB")
     if flags.json:
         flags.json.write_text(json.dumps(measured, indent=1) + "\n", encoding="utf-8")
     return 0
@@ -186,9 +187,8 @@ def _grain(opened, config: DataConfig, spec, flags: argparse.Namespace) -> float
     return 32 * count / (time.process_time() - before)
 
 
-def _weigh_worker(flags: argparse.Namespace) -> float:
+def _weigh_worker(opened: catalog.Catalog, flags: argparse.Namespace) -> float:
     """MiB at most in a process that Grain starts to make batches of 32."""
-    opened = catalog.open_catalog(flags.data, flags.data_dir)
     config = DataConfig(workers=1)
     batches = pipeline.train_iterator(opened, config, InputSpec(flags.canvas), 7, 32, 1000, seed=0)
     for _ in range(20):

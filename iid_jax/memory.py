@@ -13,8 +13,9 @@ def keep_freed() -> bool:
 
     By default glibc maps every larger array anew and gives it back when it is freed, and the
     kernel has to find and zero its pages: for an array of a canvas's size that takes longer than
-    the arithmetic on it, and of training on the CPU, with XLA's compiler before it, it is a tenth
-    to a fifth of the time. Returns whether it was done: only where malloc is glibc's.
+    the arithmetic on it, and XLA on the CPU asks for all that a step needs at every step. It is for
+    whoever starts a process to call, not for what a library does within one. Returns whether it was
+    done: only where malloc is glibc's.
     """
     if not sys.platform.startswith("linux"):
         return False

@@ -52,8 +52,6 @@ def iterate(
         _allow_multiprocessing()
         options = grain.MultiprocessingOptions(num_workers=workers, per_worker_buffer_size=2)
         batches = batches.mp_prefetch(options, worker_init_fn=_start_worker)
-    else:
-        memory.keep_freed()
     return iter(batches)
 
 
@@ -72,7 +70,6 @@ def eval_batches(
         except DataError:
             return None
 
-    memory.keep_freed()
     # Decoding and warping leave Python's lock to others.
     with concurrent.futures.ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         for start in range(0, len(rows), batch_size):
