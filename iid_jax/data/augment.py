@@ -141,7 +141,7 @@ def blur(image, rng: np.random.Generator, settings: AugmentConfig) -> np.ndarray
 def noise(image, rng: np.random.Generator, settings: AugmentConfig) -> np.ndarray:
     """Returns the image with white noise of 1 to 6 grey levels."""
     grain = np.empty(image.shape, np.float32)
-    # A third of the time that NumPy takes; the seed makes it a function of the stream all the same.
+    # Faster than NumPy's; the seed makes it a function of the stream all the same.
     cv2.setRNGSeed(int(rng.integers(2**31)))
     return _sum(image, cv2.randn(grain, 0.0, rng.uniform(1.0, 6.0)))
 

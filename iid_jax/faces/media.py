@@ -102,13 +102,13 @@ def _webp_size(data: bytes) -> tuple[int, int]:
     if len(header) < 30 or header[:4] + header[8:12] != b"RIFFWEBP":
         return 0, 0
     if header[12:16] == b"VP8X":
-        return 1 + int.from_bytes(header[24:27], "little"), 1 + int.from_bytes(
-            header[27:], "little"
-        )
+        width, height = (int.from_bytes(header[i : i + 3], "little") for i in (24, 27))
+        return 1 + width, 1 + height
     if header[12:16] == b"VP8L":
         sides = int.from_bytes(header[21:25], "little")
         return 1 + sides % 2**14, 1 + (sides >> 14) % 2**14
-    return tuple(int.from_bytes(header[i : i + 2], "little") % 2**14 for i in (26, 28))
+    width, height = (int.from_bytes(header[i : i + 2], "little") for i in (26, 28))
+    return width % 2**14, height % 2**14
 
 
 def _check_size(width: int, height: int, name: str, max_pixels: int) -> None:
