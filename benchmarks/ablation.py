@@ -4,16 +4,24 @@
 
 Rows: fakes left untouched, swapped whole, swapped in part, the mix of them, self-blended images,
 mix and self-blends in equal shares, and the mix with alpha blending only (the mix itself blends
-half of its swaps by Poisson). Trains what is missing with the main job, reads every run's
-summary.json and prints the table as Markdown: mean and the range over seeds. Started again, it
-goes on where it was.
+half of its swaps by Poisson). By default the data set's own fakes are swaps of ten donors' whole
+faces, none of whom is seen genuine (--arguments, --trained).
+
+Columns, of people that training never saw: video AUC, the mean over the manipulations of the
+training (`seen`) and over the others (`unseen`), and leak AUC (`leak`, 0.5 is none).
+
+Prepared data sets only. Trains what is missing with the main job, reads every run's summary.json
+and prints the table as Markdown: mean and the range over seeds. Started again, it goes on where it
+was.
 """
 
 import argparse
 import json
 import statistics
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from iid_jax import child
 
@@ -32,7 +40,7 @@ ROWS: dict[str, dict[str, str]] = {
     "SBI": {"data.forgery": "self_blend"},
     "mix + SBI": {"data.forgery": "swap,self_blend"},
 }
-METRICS = ("video_auc", "frame_auc", "leak_auc")
+COLUMNS = ("seen", "unseen", "leak")
 
 
 def main() -> int:
@@ -40,49 +48,60 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--workdir", type=Path, required=True)
     parser.add_argument("--data_dir", type=Path, required=True)
-    parser.add_argument("--data", nargs="*", default=["practice_faces", "photo_swaps"])
-    parser.add_argument("--rows", nargs="*", choices=list(ROWS), default=list(ROWS))
-    parser.add_argument("--seeds", nargs="*", type=int, default=[0, 1, 2])
+    parser.add_argument("--data", nargs="+", default=["practice_faces", "photo_swaps"])
+    few = "gap=donor,people=80,donors=10"
+    parser.add_argument("--arguments", default=few, help="more ones of configs/quickstart.py")
+    swaps = ["affine_swap", "poisson_swap"]
+    parser.add_argument("--trained", nargs="+", default=swaps, help="manipulations trained on")
+    parser.add_argument("--rows", nargs="+", choices=list(ROWS), default=list(ROWS))
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--steps", type=int, default=1800)
     flags = parser.parse_args()
     table = {}
     for data in flags.data:
         for row in flags.rows:
-            table[data, row] = [_summary(flags, data, row, seed) for seed in flags.seeds]
+            made = (_summary(flags, data, row, seed) for seed in flags.seeds)
+            table[data, row] = [measure(summary, flags.trained) for summary in made]
     print(_markdown(table))
     return 0
 
 
+def measure(summary: Mapping[str, Any], trained: Sequence[str]) -> dict[str, float | None]:
+    """Returns the columns of a run's summary; None is what it has not, or could not define."""
+    found = {(r["metric"], r["method"]): r["value"] for r in summary["results"]}
+    videos = {m: v for (metric, m), v in found.items() if metric == "video_auc" and m != "all"}
+    parts = [[v for m, v in videos.items() if (m in trained) == seen] for seen in (True, False)]
+    means = (None if not part or None in part else statistics.mean(part) for part in parts)
+    return dict(zip(COLUMNS, (*means, found.get(("leak_auc", "all"))), strict=True))
+
+
 def _summary(flags: argparse.Namespace, data: str, row: str, seed: int) -> dict:
+    words = [f"data={data}", flags.arguments, f"steps={flags.steps}"]
+    # All that a run depends on is in its path, lest a run of another kind be read.
+    kind = "+".join([*filter(None, ",".join(words[1:]).split(",")), *flags.trained])
     name = row.replace(" + ", "_and_").replace(",", "").replace(" ", "_")
-    workdir = flags.workdir / data / f"{name}-{flags.steps}-{seed}"
+    workdir = flags.workdir / data / kind / f"{name}-{seed}"
     if not (workdir / "summary.json").exists():
-        _train(f"data={data},seed={seed},steps={flags.steps}", row, workdir, flags.data_dir)
+        overrides = ROWS[row] | {"data.methods": ",".join(flags.trained)}
+        _train(",".join(filter(None, [*words, f"seed={seed}"])), overrides, workdir, flags.data_dir)
     return json.loads((workdir / "summary.json").read_text(encoding="utf-8"))
 
 
-def _train(arguments: str, row: str, workdir: Path, data_dir: Path) -> None:
+def _train(arguments: str, overrides: Mapping[str, str], workdir: Path, data_dir: Path) -> None:
     words = [f"--config=configs/quickstart.py:{arguments}"]
-    words += [f"--config.{key}={value}" for key, value in ROWS[row].items()]
+    words += [f"--config.{key}={value}" for key, value in overrides.items()]
     code = child.run(*words, f"--workdir={workdir}", f"--data_dir={data_dir}")
     if code:
         sys.exit(code)
 
 
-def _markdown(table: dict[tuple[str, str], list[dict]]) -> str:
-    head = " | ".join(name.replace("_", " ").replace("auc", "AUC") for name in METRICS)
-    lines = [f"| data | fakes | seeds | {head} |", "|---" * (3 + len(METRICS)) + "|"]
-    for (data, row), summaries in table.items():
-        values = " | ".join(_spread([_value(s, metric) for s in summaries]) for metric in METRICS)
-        lines.append(f"| {data} | {row} | {len(summaries)} | {values} |")
+def _markdown(table: Mapping[tuple[str, str], Sequence[Mapping[str, float | None]]]) -> str:
+    head = " | ".join(COLUMNS)
+    lines = [f"| data | fakes | seeds | {head} |", "|---" * (3 + len(COLUMNS)) + "|"]
+    for (data, row), measured in table.items():
+        values = " | ".join(_spread([values[column] for values in measured]) for column in COLUMNS)
+        lines.append(f"| {data} | {row} | {len(measured)} | {values} |")
     return "\n".join(lines)
-
-
-def _value(summary: dict, metric: str) -> float | None:
-    for result in summary["results"]:
-        if result["metric"] == metric and result["method"] == "all":
-            return result["value"]
-    return None
 
 
 def _spread(values: list[float | None]) -> str:

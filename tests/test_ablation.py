@@ -24,14 +24,31 @@ def test_every_row_is_a_configuration_of_its_own(ablation):
     assert len({str(config.to_dict()) for config in loaded}) == len(ablation.ROWS)
 
 
-def test_the_table_has_mean_and_range_and_says_what_is_missing(ablation):
-    def summary(auc):
-        return {"results": [{"metric": "video_auc", "method": "all", "value": auc}]}
+def test_columns_are_means_over_manipulations(ablation):
+    def result(metric, method, value):
+        return {"metric": metric, "method": method, "value": value}
 
-    table = {
-        ("d", "mix"): [summary(0.8), summary(0.9)],
-        ("d", "SBI"): [summary(0.7), summary(None)],
-    }
+    results = [
+        result("video_auc", "all", 0.1),
+        result("video_auc", "affine_swap", 0.9),
+        result("video_auc", "poisson_swap", 0.8),
+        result("video_auc", "expression", 0.6),
+        result("leak_auc", "all", 0.7),
+    ]
+    both = ["affine_swap", "poisson_swap"]
+    values = ablation.measure({"results": results}, both)
+    assert values == pytest.approx({"seen": 0.85, "unseen": 0.6, "leak": 0.7})
+    everything = ablation.measure({"results": results[:-1]}, [*both, "expression"])
+    assert (everything["unseen"], everything["leak"]) == (None, None)
+    results[1]["value"] = None
+    assert ablation.measure({"results": results}, both)["seen"] is None
+
+
+def test_the_table_has_mean_and_range_and_says_what_is_missing(ablation):
+    def run(seen):
+        return {"seen": seen, "unseen": None, "leak": None}
+
+    table = {("d", "mix"): [run(0.8), run(0.9)], ("d", "SBI"): [run(0.7), run(None)]}
     lines = ablation._markdown(table).splitlines()
     assert lines[2] == "| d | mix | 2 | 0.850 (0.800 to 0.900) | not measured | not measured |"
     assert "0.700 (0.700 to 0.700, 1 undefined)" in lines[3]
