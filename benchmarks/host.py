@@ -40,7 +40,7 @@ STAGES: dict[str, tuple[tuple[Any, str], ...]] = {
     "read": ((catalog.Catalog, "read"),),
     "decode": ((schema.Record, "pixels"), (schema.Record, "mask_pixels")),
     "warp": ((geometry, "warp"),),
-    "difference": ((masks, "difference"), (masks, "mean_difference")),
+    "difference": ((masks, "difference"), (masks, "grey_difference")),
     "poisson": ((blend, "poisson"),),
     "forge": ((generator.Generator, "__call__"),),
     "augment": ((augment, "augment"),),

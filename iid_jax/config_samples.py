@@ -37,7 +37,10 @@ def at_least(where: str, group: Any, low: float, *names: str) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class SwapConfig:
-    """How the multi-scale facial swap makes fakes (pixels are for a canvas of 224)."""
+    """How the multi-scale facial swap makes fakes (pixels are for a canvas of 224).
+
+    A swap changes its canvas by `min_difference` grey levels inside the mask.
+    """
 
     untouched: float = 0.2
     global_: float = 0.4
@@ -48,13 +51,14 @@ class SwapConfig:
     window_jitter: Range = (0.75, 1.33)
     hull_overlap: float = 0.6
     dssim_share: float = 0.7
-    min_difference: float = 0.02
+    min_difference: float = 2.0
     deform: float = 8.0
     feather: float = 7.0
 
     def __post_init__(self):
         probabilities("data.swap", self, "untouched", "global_", "partial", "poisson")
         share("data.swap", self, "hull_overlap", "dssim_share")
+        at_least("data.swap", self, 0, "deform", "feather", "min_difference")
         if not math.isclose(self.untouched + self.global_ + self.partial, 1.0, abs_tol=1e-6):
             raise UsageError(
                 "config.data.swap: untouched + global_ + partial must be 1, "

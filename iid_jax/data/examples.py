@@ -62,7 +62,7 @@ def _bytes(found: Mapping[str, Any], name: str) -> bytes:
 
 
 def _feature(found: Mapping[str, Any], name: str) -> Any:
-    # To ask a protobuf map for what is not there would put it there.
-    if name not in found:
+    feature = found.get(name)
+    if feature is None:
         raise ValueError(f"no column {name!r}")
-    return found[name]
+    return feature

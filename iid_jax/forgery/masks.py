@@ -132,16 +132,6 @@ def difference_inside(first: np.ndarray, second: np.ndarray, mask: np.ndarray) -
     return weighed
 
 
-def mean_difference(first: np.ndarray, second: np.ndarray, mask: np.ndarray) -> float:
-    """Returns the mean `difference` of two images over the mask (H, W) at 0.5; 0 if empty."""
-    inside = mask >= 0.5
-    part = around(inside, _DSSIM_REACH)
-    if part is None:
-        return 0.0
-    found = difference(first[part], second[part])
-    return float(cv2.mean(found, inside[part].astype(np.uint8))[0])
-
-
 def around(inside: np.ndarray, reach: int = 0) -> tuple[slice, slice] | None:
     """Returns the part of a picture around what is `inside`, bool (H, W); None if nothing is.
 

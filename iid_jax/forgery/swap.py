@@ -30,8 +30,8 @@ class Generator(generator.Generator):
     """Swaps a fake's face, whole or in part, over its pristine frame, or leaves the fake as it is.
 
     The option `mode` sets what is drawn otherwise. Recipe: mode, blend, feather, deform, window,
-    scale (index), difference (mean DSSIM to the pristine canvas inside the mask), redraws
-    (attempts thrown away before this one), poisson_fallbacks.
+    scale (index), difference (mean grey levels to the pristine canvas inside the mask),
+    redraws (attempts thrown away before this one), poisson_fallbacks.
     """
 
     source = "fake"
@@ -159,17 +159,14 @@ def _draw_window(
     """Draws one of the positions enough inside the hull whose mean difference is near the best."""
     canvas = len(integrals[0]) - 1
     step = max(round(_pixels(_GRID, canvas)), 1)
-    x0, y0 = np.meshgrid(
-        np.arange(0, canvas - width + 1, step), np.arange(0, canvas - height + 1, step)
-    )
-    inside, difference = (_sums(total, x0, y0, width, height) for total in integrals)
+    inside, difference = (_sums(total, width, height, step) for total in integrals)
     enough = inside >= settings.hull_overlap * width * height
     if not enough.any():
         return None
     mean = np.where(enough, difference / np.maximum(inside, 1.0), -np.inf)
     good = np.argwhere(mean >= settings.dssim_share * mean.max())
     row, column = good[rng.integers(len(good))]
-    left, top = int(x0[row, column]), int(y0[row, column])
+    left, top = int(column) * step, int(row) * step
     return left, top, left + width, top + height
 
 
@@ -177,9 +174,10 @@ def _integral(values: np.ndarray) -> np.ndarray:
     return cv2.integral(values, sdepth=cv2.CV_64F)
 
 
-def _sums(total: np.ndarray, x0: np.ndarray, y0: np.ndarray, width: int, height: int) -> np.ndarray:
-    x1, y1 = x0 + width, y0 + height
-    return total[y1, x1] - total[y0, x1] - total[y1, x0] + total[y0, x0]
+def _sums(total: np.ndarray, width: int, height: int, step: int) -> np.ndarray:
+    """The sum in every window of this size, at every `step`-th row and column, of an integral."""
+    tall = total[height::step] - total[:-height:step]
+    return tall[:, width::step] - tall[:, :-width:step]
 
 
 def _compose(
@@ -200,7 +198,7 @@ def _compose(
         image, fell_back = blend.poisson(genuine, manipulated, mask)
     else:
         image, fell_back = blend.alpha(genuine, manipulated, mask), False
-    difference = masks.mean_difference(genuine, image, mask)
+    difference = masks.grey_difference(genuine, image, mask)
     if difference < settings.min_difference and not settings.null:
         return None
     recipe = {

@@ -143,7 +143,7 @@ def test_null_swap_is_the_genuine_sample_under_the_same_stream(
     assert compared == 16
 
 
-ALIKE = SwapConfig(untouched=0.0, global_=0.5, partial=0.5, min_difference=0.1)
+ALIKE = SwapConfig(untouched=0.0, global_=0.5, partial=0.5, min_difference=15.0)
 
 
 def retried(catalog, **keys):

@@ -199,13 +199,21 @@ def test_dssim_rises_only_near_the_change():
 @pytest.mark.parametrize(
     "bounds", [(0, 0, 9, 7), (30, 20, 50, 44), (71, 53, 80, 60), (0, 0, 80, 60)]
 )
-def test_the_mean_difference_is_that_of_the_whole_picture_s_dssim(bounds):
+def test_the_difference_inside_a_mask_is_that_of_the_whole_picture_s_dssim(bounds):
     first, second = noise("first", *SIZE, 3), noise("second", *SIZE, 3)
     second[:30] = first[:30]
     mask = masks.feather(masks.window(bounds, SIZE), 2.0)
     grey = (cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) for image in (first, second))
-    wanted = masks.dssim(*grey)[mask >= 0.5].mean()
-    assert masks.mean_difference(first, second, mask) == pytest.approx(wanted, abs=1e-6)
+    found = masks.difference_inside(first, second, mask)
+    np.testing.assert_allclose(found, masks.dssim(*grey) * mask, atol=1e-5)
+
+
+@pytest.mark.parametrize("bounds", [(0, 0, 9, 7), (30, 20, 50, 44)])
+def test_the_grey_difference_is_the_mean_over_the_mask_s_core(bounds):
+    first, second = noise("first", *SIZE, 3), noise("second", *SIZE, 3)
+    mask = masks.feather(masks.window(bounds, SIZE), 2.0)
+    wanted = np.abs(first.astype(float) - second)[mask >= 0.5].mean()
+    assert masks.grey_difference(first, second, mask) == pytest.approx(wanted, abs=1e-9)
 
 
 def test_a_change_of_colour_at_equal_luminance_is_no_difference():
@@ -214,6 +222,6 @@ def test_a_change_of_colour_at_equal_luminance_is_no_difference():
     assert masks.difference(grey, red).max() < 1e-3
 
 
-def test_the_mean_difference_over_no_pixel_is_zero():
+def test_the_grey_difference_over_no_pixel_is_zero():
     first, second = noise("first", *SIZE, 3), noise("second", *SIZE, 3)
-    assert masks.mean_difference(first, second, np.full(SIZE, 0.4)) == 0.0
+    assert masks.grey_difference(first, second, np.full(SIZE, 0.4)) == 0.0
