@@ -13,20 +13,21 @@ face, which is among the genuine ones, and would teach that identity says nothin
 Columns, of people that training never saw: `leak` (genuine pictures of the donors of training fakes
 against those of new people, 0.5 is none), video AUC on `new people` with the manipulations of the
 training and with the `unseen` ones, each with the share of fakes that score `above` their `own`
-genuine photograph. Intervals (95 %) are over people or videos.
+genuine photograph. Intervals (95 %) are over people or videos. A run stands there twice: at the
+step that its validation liked best, which can be an early one, and at its last.
 """
 
 import argparse
 import json
 import statistics as averages
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from iid_jax import child, config_file, metrics
+from iid_jax import checkpoint, child, config_file, metrics
 from iid_jax.data import people
 from iid_jax.data.catalog import Catalog, open_catalog
 from iid_jax.data.roles import roles
@@ -34,10 +35,11 @@ from iid_jax.evaluation import results, score, statistics
 from iid_jax.evaluation.table import ScoreTable, read_csv
 from iid_jax.leak_metrics import LEAK
 from iid_jax.measures import Metric
-from iid_jax.models import detector
+from iid_jax.models import InputSpec, detector
 from iid_jax.models.initial import initialise
 
 GAPS, METHODS = ("donor", "none"), ("binary", "iid")
+LAST = ", last step"
 COLUMNS = ("leak", "new people", "above own", "unseen", "above own, unseen")
 BOOTSTRAP = 1000
 
@@ -62,6 +64,8 @@ def main(argv: list[str] | None = None) -> int:
         for method in METHODS:
             rows += [_trained(gap, method, seed, name, flags) for seed in flags.seeds]
         catalog = open_catalog(name, flags.data_dir)
+        for method in METHODS:
+            rows += [_at_the_end(gap, method, seed, catalog, flags) for seed in flags.seeds]
         rows.append(_untrained(gap, catalog, flags))
         rows.append(_best_statistic(gap, catalog, flags))
     print(_markdown(rows))
@@ -138,7 +142,7 @@ def _arguments(gap: str, method: str, seed: int, flags: argparse.Namespace) -> s
 
 
 def _trained(gap: str, method: str, seed: int, name: str, flags: argparse.Namespace) -> Row:
-    workdir = flags.workdir / name / "+".join(flags.trained) / f"{method}-{seed}"
+    workdir = _workdir(name, method, seed, flags)
     if not (workdir / "summary.json").exists():
         config = f"--config=configs/quickstart.py:{_arguments(gap, method, seed, flags)}"
         methods = f"--config.data.methods={','.join(flags.trained)}"
@@ -150,6 +154,22 @@ def _trained(gap: str, method: str, seed: int, name: str, flags: argparse.Namesp
     values = measure(test, probe, open_catalog(name, flags.data_dir), flags.trained)
     made = json.loads((workdir / "summary.json").read_text(encoding="utf-8"))
     return Row(gap, method, str(seed), values, f"{made['train']['seconds']:.0f}")
+
+
+def _at_the_end(
+    gap: str, method: str, seed: int, catalog: Catalog, flags: argparse.Namespace
+) -> Row:
+    """The same run at its last step: every run has then seen as many samples as the others."""
+    folder = _workdir(catalog.name, method, seed, flags) / checkpoint.FOLDER
+    last = max(int(step.name) for step in folder.iterdir() if step.name.isdecimal())
+    loaded = checkpoint.load_detector(folder / str(last))
+    made = score.DetectorFunction(loaded.module, loaded.input_spec, loaded.anchors)
+    values = _scored(made.bind(loaded.variables), loaded.input_spec, catalog, flags)
+    return Row(gap, f"{method}{LAST}", str(seed), values)
+
+
+def _workdir(name: str, method: str, seed: int, flags: argparse.Namespace) -> Path:
+    return flags.workdir / name / "+".join(flags.trained) / f"{method}-{seed}"
 
 
 def _main(*words: str, fine: tuple[int, ...] = (0,)) -> None:
@@ -164,11 +184,20 @@ def _untrained(gap: str, catalog: Catalog, flags: argparse.Namespace) -> Row:
     config = config_file.load(f"configs/quickstart.py:{_arguments(gap, 'binary', seed, flags)}")
     module, spec, anchors = detector.build_detector(config.model)
     detect = score.DetectorFunction(module, spec, anchors).bind(initialise(module, spec, seed))
+    return Row(gap, "untrained", str(seed), _scored(detect, spec, catalog, flags))
+
+
+def _scored(
+    detect: Callable[[np.ndarray], score.Detections],
+    spec: InputSpec,
+    catalog: Catalog,
+    flags: argparse.Namespace,
+) -> dict[str, Metric]:
     test, probe = (
         score.score(detect, catalog, catalog.select(split), spec, 64, quiet=True).table
         for split in ("test", "probe")
     )
-    return Row(gap, "untrained", str(seed), measure(test, probe, catalog, flags.trained))
+    return measure(test, probe, catalog, flags.trained)
 
 
 def _best_statistic(gap: str, catalog: Catalog, flags: argparse.Namespace) -> Row:
@@ -218,11 +247,11 @@ def _markdown(rows: list[Row]) -> str:
         cells = " | ".join(_cell(row.values[column]) for column in COLUMNS)
         lines.append(f"| {row.gap} | {row.what} | {row.seed} | {cells} | {row.seconds} |")
     for gap in GAPS:
-        for method in METHODS:
-            found = [row for row in rows if (row.gap, row.what) == (gap, method)]
+        for what in (method + at for at in ("", LAST) for method in METHODS):
+            found = [row for row in rows if (row.gap, row.what) == (gap, what)]
             if len(found) > 1:
                 cells = " | ".join(_over_seeds(found, column) for column in COLUMNS)
-                lines.append(f"| {gap} | {method} | mean, spread | {cells} | |")
+                lines.append(f"| {gap} | {what} | mean, spread | {cells} | |")
     return "\n".join(lines)
 
 
