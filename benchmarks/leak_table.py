@@ -27,19 +27,20 @@ from typing import NamedTuple
 
 import numpy as np
 
-from iid_jax import checkpoint, child, config_file, metrics
+from iid_jax import checkpoint, child, config_file, leak_metrics, metrics
 from iid_jax.data import people
 from iid_jax.data.catalog import Catalog, open_catalog
 from iid_jax.data.roles import roles
 from iid_jax.evaluation import results, score, statistics
 from iid_jax.evaluation.table import ScoreTable, read_csv
-from iid_jax.leak_metrics import LEAK
 from iid_jax.measures import Metric
 from iid_jax.models import InputSpec, detector
 from iid_jax.models.initial import initialise
 
 GAPS, METHODS = ("donor", "none"), ("binary", "iid")
 LAST = ", last step"
+# The scores of the splits test and probe.
+Tables = tuple[ScoreTable, ScoreTable]
 COLUMNS = ("leak", "new people", "above own", "unseen", "above own, unseen")
 BOOTSTRAP = 1000
 
@@ -57,18 +58,25 @@ class Row(NamedTuple):
 def main(argv: list[str] | None = None) -> int:
     """Trains, collects and prints."""
     flags = _flags(argv)
-    rows = []
+    rows, differences = [], []
     for gap in flags.gaps:
         name = f"{flags.data}/{people.config_name(gap, flags.people, _donors(gap, flags))}"
         _prepare(name, flags)
         for method in METHODS:
             rows += [_trained(gap, method, seed, name, flags) for seed in flags.seeds]
         catalog = open_catalog(name, flags.data_dir)
-        for method in METHODS:
-            rows += [_at_the_end(gap, method, seed, catalog, flags) for seed in flags.seeds]
+        ends = {m: [_last(m, seed, catalog, flags) for seed in flags.seeds] for m in METHODS}
+        for method, made in ends.items():
+            rows += [
+                Row(gap, method + LAST, str(seed), measure(*tables, catalog, flags.trained))
+                for seed, tables in zip(flags.seeds, made, strict=True)
+            ]
         rows.append(_untrained(gap, catalog, flags))
         rows.append(_best_statistic(gap, catalog, flags))
+        differences.append(f"{gap}: {_cell(_difference(ends, catalog, flags))}")
     print(_markdown(rows))
+    print(f"\nleak, {METHODS[1]} less {METHODS[0]}, last step, paired over people:")
+    print("\n".join(differences))
     return 0
 
 
@@ -78,7 +86,7 @@ def measure(
     """Returns the columns of a score on the test and the probe split of a data set."""
     known = roles(catalog, sorted(trained))
     leak = results.leak_results(test, probe, known, BOOTSTRAP, 0)
-    found = next(row for row in leak if row["metric"] == LEAK)
+    found = next(row for row in leak if row["metric"] == leak_metrics.LEAK)
     values = {"leak": Metric(found["value"], found["lo"], found["hi"], reason=found["reason"])}
     genuine, seen = test["label"] == 0, np.isin(test["method"], trained)
     for column, chosen in (("new people", genuine | seen), ("unseen", genuine | ~seen)):
@@ -156,16 +164,21 @@ def _trained(gap: str, method: str, seed: int, name: str, flags: argparse.Namesp
     return Row(gap, method, str(seed), values, f"{made['train']['seconds']:.0f}")
 
 
-def _at_the_end(
-    gap: str, method: str, seed: int, catalog: Catalog, flags: argparse.Namespace
-) -> Row:
-    """The same run at its last step: every run has then seen as many samples as the others."""
+def _last(method: str, seed: int, catalog: Catalog, flags: argparse.Namespace) -> Tables:
+    """A run's scores at its last step: every run has then seen as many samples as the others."""
     folder = _workdir(catalog.name, method, seed, flags) / checkpoint.FOLDER
     last = max(int(step.name) for step in folder.iterdir() if step.name.isdecimal())
     loaded = checkpoint.load_detector(folder / str(last))
     made = score.DetectorFunction(loaded.module, loaded.input_spec, loaded.anchors)
-    values = _scored(made.bind(loaded.variables), loaded.input_spec, catalog, flags)
-    return Row(gap, f"{method}{LAST}", str(seed), values)
+    return _scored(made.bind(loaded.variables), loaded.input_spec, catalog)
+
+
+def _difference(
+    ends: Mapping[str, Sequence[Tables]], catalog: Catalog, flags: argparse.Namespace
+) -> Metric:
+    known = roles(catalog, sorted(flags.trained))
+    first, second = ([results.faces(*tables) for tables in ends[method]] for method in METHODS)
+    return leak_metrics.leak_difference(known, first, second, BOOTSTRAP, 0)
 
 
 def _workdir(name: str, method: str, seed: int, flags: argparse.Namespace) -> Path:
@@ -184,20 +197,18 @@ def _untrained(gap: str, catalog: Catalog, flags: argparse.Namespace) -> Row:
     config = config_file.load(f"configs/quickstart.py:{_arguments(gap, 'binary', seed, flags)}")
     module, spec, anchors = detector.build_detector(config.model)
     detect = score.DetectorFunction(module, spec, anchors).bind(initialise(module, spec, seed))
-    return Row(gap, "untrained", str(seed), _scored(detect, spec, catalog, flags))
+    values = measure(*_scored(detect, spec, catalog), catalog, flags.trained)
+    return Row(gap, "untrained", str(seed), values)
 
 
 def _scored(
-    detect: Callable[[np.ndarray], score.Detections],
-    spec: InputSpec,
-    catalog: Catalog,
-    flags: argparse.Namespace,
-) -> dict[str, Metric]:
+    detect: Callable[[np.ndarray], score.Detections], spec: InputSpec, catalog: Catalog
+) -> Tables:
     test, probe = (
         score.score(detect, catalog, catalog.select(split), spec, 64, quiet=True).table
         for split in ("test", "probe")
     )
-    return measure(test, probe, catalog, flags.trained)
+    return test, probe
 
 
 def _best_statistic(gap: str, catalog: Catalog, flags: argparse.Namespace) -> Row:

@@ -3,12 +3,13 @@
 NumPy only; what cannot be computed is a Metric without a value and with the reason.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from iid_jax import metrics
-from iid_jax.measures import Metric, interval, resample
+from iid_jax.measures import MEASURES, Metric, count, interval, resample, sort
 
 LEAK, FAMILIARITY = "leak_auc", "familiarity_auc"
 DONORS_ABOVE = "donors_above_90"
@@ -50,6 +51,42 @@ def leak_aucs(known: Roles, met: Faces, new: Faces, bootstrap: int, seed: int) -
         score = np.concatenate([pictures.score, new.score])
         measured[name] = metrics.separation(identity, group, score, bootstrap, seed)
     return measured
+
+
+def leak_difference(
+    known: Roles,
+    first: Sequence[tuple[Faces, Faces]],
+    second: Sequence[tuple[Faces, Faces]],
+    bootstrap: int,
+    seed: int,
+) -> Metric:
+    """Returns the mean leak AUC of the `second` detectors less that of the `first`, paired.
+
+    Each detector's (met, new): its scores of people it met in training and of new people, all of
+    the same pictures in the same order. The interval draws donors and new people anew, the same
+    for every detector: who is hard for one is mostly hard for the others. Detectors are not drawn:
+    what another seed changes is seen in their spread.
+
+    Raises:
+      ValueError: scores of different pictures, a picture without a score, nobody on a side.
+    """
+    sides = [(met.of(known.donors), new) for met, new in (*first, *second)]
+    names = [np.concatenate([side.identity for side in pair]) for pair in sides]
+    scores = [np.concatenate([side.score for side in pair]) for pair in sides]
+    if not all(np.array_equal(names[0], other) for other in names[1:]):
+        raise ValueError("a paired difference needs scores of the same pictures in one order")
+    donors, new = (len(np.unique(side.identity)) for side in sides[0])
+    if not np.isfinite(scores).all() or not donors or not new:
+        raise ValueError("a paired difference needs a score of every picture, and both groups")
+    label = np.arange(len(names[0])) < len(sides[0][0].score)
+    # Donors before new people, so that their draws stand side by side.
+    _, person = np.unique(np.char.add(np.where(label, "0", "1"), names[0]), return_inverse=True)
+    rng = np.random.default_rng(seed)
+    drawn = np.hstack([resample(size, bootstrap, rng) for size in (donors, new)])
+    weights = np.vstack([np.ones(donors + new, np.int64), drawn])
+    aucs = [MEASURES["auc"](count(sort(label, score, person), weights)) for score in scores]
+    difference = np.mean(aucs[len(first) :], axis=0) - np.mean(aucs[: len(first)], axis=0)
+    return Metric(float(difference[0]), *interval([difference[1:]]), donors + new)
 
 
 def donors_above(known: Roles, met: Faces, new: Faces, bootstrap: int, seed: int) -> Metric:

@@ -129,16 +129,16 @@ def test_untrained_network_and_best_statistic_have_their_rows(script, practice):
     assert best.values["new people"].value > 0.6 and "blur" in best.what
 
 
-def test_a_run_is_also_measured_at_its_last_step(script, practice, run_dir, tmp_path):
+def test_runs_are_also_measured_at_their_last_step(script, practice, run_dir, tmp_path):
     """The last by number, not by name, and whatever validation preferred."""
     flags = argparse.Namespace(trained=list(TRAINED), workdir=tmp_path)
     kept = script._workdir(practice.name, "iid", 0, flags) / "checkpoints"
     kept.mkdir(parents=True)
-    (found,) = sorted((run_dir / "checkpoints").iterdir(), key=lambda f: int(f.name))[-1:]
     for name in ("2", "notes"):
         (kept / name).mkdir()
-    (kept / "10").symlink_to(found)
-    row = script._at_the_end("donor", "iid", 0, practice, flags)
-    assert (row.what, row.seed) == ("iid, last step", "0")
-    assert set(row.values) == set(script.COLUMNS)
-    assert all(value.value is not None for value in row.values.values())
+    (kept / "10").symlink_to(run_dir / "checkpoints" / "3")
+    tables = script._last("iid", 0, practice, flags)
+    ends = {"binary": [tables], "iid": [tables]}
+    values = script.measure(*tables, practice, TRAINED)
+    assert all(value.value is not None for value in values.values())
+    assert script._difference(ends, practice, flags).value == 0.0

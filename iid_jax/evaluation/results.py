@@ -99,11 +99,16 @@ def leak_results(
     test: ScoreTable, probe: ScoreTable, known: Roles, bootstrap: int, seed: int
 ) -> list[Result]:
     """Returns the leak and the familiarity AUC of a score: see `leak_metrics.leak_aucs`."""
-    new = test.take(test["label"] == schema.REAL)
-    met, unmet = (Faces(part["identity"], part["score"]) for part in (probe, new))
-    measured = leak_aucs(known, met, unmet, bootstrap, seed)
+    measured = leak_aucs(known, *faces(test, probe), bootstrap, seed)
     data, split = str(test["data"][0]), str(test["split"][0])
     return [result(data, split, ALL, name, value) for name, value in measured.items()]
+
+
+def faces(test: ScoreTable, probe: ScoreTable) -> tuple[Faces, Faces]:
+    """Returns the genuine pictures of people met in training, and of new people."""
+    new = test.take(test["label"] == schema.REAL)
+    met, unmet = (Faces(part["identity"], part["score"]) for part in (probe, new))
+    return met, unmet
 
 
 def undefined_leak(data: str, split: str, reason: str) -> list[Result]:
