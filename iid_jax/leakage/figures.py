@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 # A value with its interval; no interval where the ends are None.
 Value = tuple[float, float | None, float | None]
 MARKERS = ("o", "s", "^", "D", "v")
+# Of series beyond the palette.
+STROKES = ("-", "--", ":")
+IN_A_ROW = 3
 
 
 def probe_curves(
@@ -32,7 +35,8 @@ def probe_curves(
     for axis, (key, (title, guess)) in zip(axes, panels.items(), strict=True):
         for number, (name, points) in enumerate(curves.items()):
             steps = [point["step"] for point in points]
-            axis.plot(steps, [p[key] for p in points], color=colour(number), lw=1.6, label=name)
+            drawn = {"color": colour(number), "ls": stroke(number), "lw": 1.6, "label": name}
+            axis.plot(steps, [p[key] for p in points], **drawn)
         axis.axhline(guess, color="0.5", lw=1, ls=":")
         axis.set(title=title, xlabel="step of L-BFGS", ylim=(0, None))
     axes[0].legend(frameon=False, fontsize=8)
@@ -71,7 +75,7 @@ def grouped(
 ) -> "Figure":
     """Draws panel -> series -> category -> value: dots with intervals, categories side by side."""
     longest = max(len(label) for series in panels.values() for label in series)
-    figure, axes = axes_grid(1, len(panels), 4.4 + 0.07 * longest, 3.4)
+    figure, axes = axes_for(len(panels), IN_A_ROW, 4.4 + 0.07 * longest, 3.4)
     for axis, (title, series) in zip(axes, panels.items(), strict=True):
         categories = list(dict.fromkeys(c for values in series.values() for c in values))
         step = 0.7 / max(len(series), 1)
@@ -102,9 +106,8 @@ def embedding(
     """
     from matplotlib import colormaps
 
-    rows = math.ceil(len(panels) / columns)
-    figure, axes = axes_grid(rows, columns, 3.9, 3.9)
-    for axis, (title, points, group, names, cross) in zip(axes, panels, strict=False):
+    figure, axes = axes_for(len(panels), columns, 3.9, 3.9)
+    for axis, (title, points, group, names, cross) in zip(axes, panels, strict=True):
         many = len(names) == 0
         for number, value in enumerate(np.unique(group).tolist()):
             shade = colormaps["tab20"](number % 20) if many else colour(value)
@@ -117,8 +120,6 @@ def embedding(
         axis.set(title=title, xticks=[], yticks=[])
         if not many:
             axis.legend(frameon=False, fontsize=8, loc="best")
-    for axis in axes[len(panels) :]:
-        axis.set_axis_off()
     return figure
 
 
@@ -127,12 +128,10 @@ def heat(panels: Sequence[tuple[str, np.ndarray, np.ndarray]], symmetric: bool =
 
     Cells of NaN stay clear. One colour scale for all panels, symmetric about 0 or from 0.
     """
-    columns = min(4, len(panels))
-    rows = math.ceil(len(panels) / columns)
-    figure, axes = axes_grid(rows, columns, 3.2, 3.1)
+    figure, axes = axes_for(len(panels), 4, 3.2, 3.1)
     known = [values[np.isfinite(values)] for _, _, values in panels]
     top = max((float(np.abs(v).max()) for v in known if len(v)), default=1.0) or 1.0
-    for axis, (title, picture, values) in zip(axes, panels, strict=False):
+    for axis, (title, picture, values) in zip(axes, panels, strict=True):
         side = picture.shape[0]
         place = (-0.5, side - 0.5, side - 0.5, -0.5)
         axis.imshow(picture)
@@ -141,8 +140,6 @@ def heat(panels: Sequence[tuple[str, np.ndarray, np.ndarray]], symmetric: bool =
             vmin=-top if symmetric else 0.0, vmax=top, extent=place, interpolation="nearest",
         )  # fmt: skip
         axis.set_title(title, fontsize=9)
-        axis.set_axis_off()
-    for axis in axes[len(panels) :]:
         axis.set_axis_off()
     figure.colorbar(drawn, ax=axes, shrink=0.7)
     return figure
@@ -162,7 +159,8 @@ def lines(
             for x, value in points:
                 dot(axis, value, x, colour(number), vertical=True, marker=marker)
             path = [(x, value[0]) for x, value in points]
-            axis.plot(*zip(*path, strict=True), color=colour(number), lw=1.3, label=label)
+            drawn = {"color": colour(number), "ls": stroke(number), "lw": 1.3, "label": label}
+            axis.plot(*zip(*path, strict=True), **drawn)
         if reference is not None:
             axis.axhline(reference, color="0.5", lw=1, ls=":")
         axis.set(title=title, xlabel=xlabel)
@@ -235,6 +233,20 @@ def dot(
 def colour(number: int) -> str:
     """Returns the palette's colour of a series."""
     return COLOURS[number % len(COLOURS)]
+
+
+def stroke(number: int) -> str:
+    """Returns the line of a series: another one where the palette's colours come again."""
+    return STROKES[number // len(COLOURS) % len(STROKES)]
+
+
+def axes_for(count: int, most: int, width: float, height: float) -> tuple[Any, list[Any]]:
+    """Returns a figure and the axes of `count` panels of the given inches, `most` in a row."""
+    columns = min(most, count)
+    figure, axes = axes_grid(math.ceil(count / columns), columns, width, height)
+    for axis in axes[count:]:
+        axis.set_axis_off()
+    return figure, axes[:count]
 
 
 def axes_grid(
