@@ -2,7 +2,8 @@
 
   python benchmarks/host.py --data_dir=data [--data=practice_faces] [--canvas=224] [--json=FILE]
 
-CPU time of this process, so that other work on the machine counts little; medians over rounds.
+CPU time of this process, so that other work on the machine counts little; the median of the rounds,
+and the slowest and the fastest one.
 `fake`, `genuine` and `sbi` (a self-blend together with its genuine picture, a pair counted once)
 are finished samples from stored records; `floor` is reading, decoding and aligning a fake and its
 pristine frame alone; `cv2` is `fake` with OpenCV's seamlessClone in place of the package's own
@@ -21,7 +22,7 @@ import resource
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -56,7 +57,9 @@ def main() -> int:
     opened = catalog.open_catalog(flags.data, flags.data_dir)
     measured = measure(opened, flags)
     for name, row in measured.items():
-        print(f"{name:8} {row['images_per_core_second']:7.1f} per core-second")
+        slowest, fastest = row["rounds"]
+        spread = f"(rounds {slowest:.1f} to {fastest:.1f})"
+        print(f"{name:8} {row['images_per_core_second']:7.1f} per core-second {spread}")
         for stage, milliseconds in row.get("stages", {}).items():
             print(f"    {stage:10} {milliseconds:6.2f} ms")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
@@ -74,7 +77,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--data", default="practice_faces")
     parser.add_argument("--canvas", type=int, default=224)
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--per_round", type=int, default=60)
+    parser.add_argument("--per_round", type=int, default=100)
     parser.add_argument("--augment", type=float, default=0.1)
     parser.add_argument("--grain", action="store_true")
     parser.add_argument("--json", type=Path, default=None)
@@ -82,7 +85,10 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def measure(opened: catalog.Catalog, flags: argparse.Namespace) -> dict[str, dict[str, Any]]:
-    """Returns name -> images_per_core_second, and stages in milliseconds where they are known."""
+    """Returns name -> images_per_core_second, the slowest and the fastest of its `rounds`.
+
+    Where they are known `stages` are there too, in milliseconds.
+    """
     spec = InputSpec(flags.canvas)
     off = [name for name in augment.AUGMENTATIONS if not getattr(AugmentConfig(), name)]
     options = AugmentConfig(**dict.fromkeys(off, flags.augment))
@@ -104,12 +110,11 @@ def measure(opened: catalog.Catalog, flags: argparse.Namespace) -> dict[str, dic
     }
     measured: dict[str, dict[str, Any]] = {}
     for name, make in makers.items():
-        measured[name] = {"images_per_core_second": _rate(make, flags)}
-        measured[name]["stages"] = _stages(make, flags)
+        measured[name] = {**_rate(make, flags), "stages": _stages(make, flags)}
     with mock.patch.object(blend, "poisson", seamless):
-        measured["cv2"] = {"images_per_core_second": _rate(makers["fake"], flags)}
+        measured["cv2"] = _rate(makers["fake"], flags)
     if flags.grain:
-        measured["grain"] = {"images_per_core_second": _grain(opened, config, spec, flags)}
+        measured["grain"] = _grain(opened, config, spec, flags)
     return measured
 
 
@@ -131,7 +136,7 @@ def _maker(opened, config: DataConfig, spec) -> tuple[sampler.Sampler, samples.S
     return draws, samples.SampleMaker(opened, config, spec, feature=7)
 
 
-def _rate(make: Callable[[int], Any], flags: argparse.Namespace) -> float:
+def _rate(make: Callable[[int], Any], flags: argparse.Namespace) -> dict[str, Any]:
     make(0)
     spent = []
     for start in range(flags.rounds):
@@ -139,7 +144,13 @@ def _rate(make: Callable[[int], Any], flags: argparse.Namespace) -> float:
         for i in range(flags.per_round):
             make(start * flags.per_round + i)
         spent.append(time.process_time() - before)
-    return flags.per_round / statistics.median(spent)
+    return _told(flags.per_round, spent)
+
+
+def _told(images: int, spent: Sequence[float]) -> dict[str, Any]:
+    """What is told of rounds of so many images that took so many CPU seconds."""
+    rounds = [images / max(spent), images / min(spent)]
+    return {"images_per_core_second": images / statistics.median(spent), "rounds": rounds}
 
 
 def _stages(make: Callable[[int], Any], flags: argparse.Namespace) -> dict[str, float]:
@@ -176,15 +187,17 @@ def _timed(owner, name: str, stage: str, spent: dict, running: list) -> Iterator
         yield
 
 
-def _grain(opened, config: DataConfig, spec, flags: argparse.Namespace) -> float:
+def _grain(opened, config: DataConfig, spec, flags: argparse.Namespace) -> dict[str, Any]:
     """Samples per core-second of whole batches, half of them fakes, from Grain in this process."""
     batches = pipeline.train_iterator(opened, config, spec, 7, 32, 1000, seed=0)
     next(batches)
-    count = max(flags.rounds * flags.per_round // 32, 1)
-    before = time.process_time()
-    for _ in range(count):
-        next(batches)
-    return 32 * count / (time.process_time() - before)
+    count, spent = max(flags.per_round // 32, 1), []
+    for _ in range(flags.rounds):
+        before = time.process_time()
+        for _ in range(count):
+            next(batches)
+        spent.append(time.process_time() - before)
+    return _told(32 * count, spent)
 
 
 def _weigh_worker(opened: catalog.Catalog, flags: argparse.Namespace) -> float:

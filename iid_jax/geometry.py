@@ -189,10 +189,10 @@ def alignment_disagreement(first: np.ndarray, second: np.ndarray) -> float:
     Infinite where a face has no eye distance.
     """
     a, b = five_points(first), five_points(second)
-    eyes = (np.linalg.norm(a[1] - a[0]) + np.linalg.norm(b[1] - b[0])) / 2
+    eyes = (math.dist(a[0], a[1]) + math.dist(b[0], b[1])) / 2
     if not eyes > 0.0:
         return float("inf")
-    return float(np.linalg.norm(a - b, axis=1).max() / eyes)
+    return float(np.hypot(*(a - b).T).max() / eyes)
 
 
 def forehead(landmarks: np.ndarray) -> np.ndarray:

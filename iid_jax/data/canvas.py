@@ -54,7 +54,8 @@ def align(
     on_crop = schema.to_crop(steering, record.crop, size)
     matrix = geometry.alignment(on_crop, spec.size, face_width=spec.face_width, **options)
     image = geometry.warp(pixels, matrix, spec.size)
-    own = geometry.transform_points(matrix, record.crop_landmarks(size))
+    own = on_crop if landmarks is None else record.crop_landmarks(size)
+    own = geometry.transform_points(matrix, own)
     return Canvas(image, own.astype(np.float32), matrix)
 
 

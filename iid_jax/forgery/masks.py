@@ -77,11 +77,12 @@ def feather(mask: np.ndarray, width: float) -> np.ndarray:
 
 def tight_box(mask: np.ndarray, threshold: float = 0.5) -> np.ndarray | None:
     """Returns (x0, y0, x1, y1) in 0..1 around the pixels of at least `threshold`, None if none."""
-    x, y, width, height = cv2.boundingRect((mask >= threshold).astype(np.uint8))
-    if not width:
+    part = around(mask >= threshold)
+    if part is None:
         return None
-    size = np.array(mask.shape[::-1])
-    return (np.array([x, y, x + width, y + height]) / (*size, *size)).astype(np.float32)
+    (height, width), (rows, columns) = mask.shape, part
+    x0, x1 = columns.start / width, columns.stop / width
+    return np.array([x0, rows.start / height, x1, rows.stop / height], np.float32)
 
 
 def dssim(first: np.ndarray, second: np.ndarray) -> np.ndarray:
@@ -137,7 +138,7 @@ def around(inside: np.ndarray, reach: int = 0) -> tuple[slice, slice] | None:
 
     Rows and columns, with `reach` px on every side where the picture has them.
     """
-    x, y, width, height = cv2.boundingRect(inside.astype(np.uint8))
+    x, y, width, height = cv2.boundingRect(inside.view(np.uint8))
     if not width:
         return None
     rows = slice(max(y - reach, 0), min(y + height + reach, inside.shape[0]))
@@ -149,8 +150,12 @@ def grey_difference(first: np.ndarray, second: np.ndarray, mask: np.ndarray) -> 
 
     Images are uint8 (H, W, 3).
     """
-    inside = (mask >= 0.5).astype(np.uint8)
-    return float(np.mean(cv2.mean(cv2.absdiff(first, second), inside)[:3]))
+    inside = mask >= 0.5
+    part = around(inside)
+    if part is None:
+        return 0.0
+    apart = cv2.absdiff(first[part], second[part])
+    return float(np.mean(cv2.mean(apart, inside[part].view(np.uint8))[:3]))
 
 
 def _smooth(image: np.ndarray) -> np.ndarray:
