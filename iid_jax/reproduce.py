@@ -1,12 +1,18 @@
 """`reproduce`: a table of the paper, or of the claim itself, from one command; resumable."""
 
 import argparse
+import dataclasses
+import fnmatch
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from iid_jax import child
 from iid_jax.errors import UsageError
 from iid_jax.flags import Parser
+
+if TYPE_CHECKING:
+    from iid_jax.evaluation.declared import Table
 
 FAILED, BAD_DATA, INTERRUPTED = 3, 4, (130, 143)
 
@@ -25,7 +31,7 @@ def main(argv: list[str]) -> int:
 
     table = protocols.table(flags.table, flags.form, flags.data)
     workdir = Path(flags.workdir)
-    steps = chain.plan(table, workdir, flags.data_dir)
+    steps = chain.plan(_chosen(table, flags.rows), workdir, flags.data_dir)
     if flags.dry_run:
         print(*chain.describe(table, steps), sep="\n")
         print(*outcome.markdown(table, workdir), sep="\n")
@@ -52,10 +58,29 @@ def _parser() -> Parser:
         default="practice_faces",
         help=f"practice_faces or photo_swaps, of {made}; of all but practice faceforensics/c23 too",
     )
+    parser.add_argument(
+        "--rows", help="train and evaluate these alone, by name: '*donors=10, paired: *'"
+    )
     parser.add_argument("--dry_run", action="store_true", help="tell the steps and run none")
     parser.add_data_dir()
     parser.add_quiet()
     return parser
+
+
+def _chosen(table: "Table", pattern: str | None) -> "Table":
+    """Returns the table with the rows that are to be run.
+
+    Raises:
+      UsageError: the pattern meets none of them, or the table measures its rows together.
+    """
+    if pattern is None:
+        return table
+    if table.analysis is not None:
+        raise UsageError(f"--rows={pattern}: {table.name} measures its rows together; leave it out")
+    rows = tuple(row for row in table.rows if fnmatch.fnmatchcase(row.label, pattern))
+    if not rows:
+        raise UsageError(f"--rows={pattern!r} names no row of {table.name}; --dry_run shows them")
+    return dataclasses.replace(table, rows=rows)
 
 
 def _run(steps, flags: argparse.Namespace) -> int | None:

@@ -105,13 +105,13 @@ def test_practice_has_all_arms_pairings_gaps_donors_and_seeds():
         "iid",
         "paired",
         "independent",
-        "gap-donor",
-        "gap-target",
-        "donors-10",
-        "donors-20",
-        "donors-50",
-        "without-poisson swap",
-        "from-identity",
+        "gap=donor",
+        "gap=target",
+        "donors=10",
+        "donors=20",
+        "donors=50",
+        "without=poisson_swap",
+        "from identity",
     ):
         assert word in told, word
     assert {row.training.name.rpartition("-")[2] for row in rows} == {"0", "1", "2"}
@@ -164,6 +164,8 @@ def test_network_that_this_version_cannot_start_from_is_told(tmp_path):
         (["--table=probe", "--data=celeb_df/v2"], "faceforensics/c23"),
         (["--table=practice", "--data=faceforensics/c23"], "allowed: photo_swaps, practice_faces"),
         (["--table=sota", "--config.seed=1"], "--config.seed"),
+        (["--table=sota", "--rows=Ours, resnet43"], "names no row of sota; --dry_run"),
+        (["--table=probe", "--rows=*"], "measures its rows together"),
         ([], "--table"),
     ],
 )
@@ -209,6 +211,19 @@ def test_run_stopped_goes_on_where_it_was_and_ends_with_3_for_missing_data(
     assert (tmp_path / "w" / "small.md").exists()
 
 
+def test_chosen_rows_alone_are_run_and_the_table_keeps_the_others(
+    small, tmp_path, monkeypatch, capsys
+):
+    calls = []
+    monkeypatch.setattr(reproduce.child, "run", runner(calls))
+    arguments = ("--table=small", f"--workdir={tmp_path / 'w'}", f"--data_dir={tmp_path}")
+    run(*arguments, "--rows=i?d")
+    assert len(calls) == 2 and all("method=iid" in call[0] for call in calls)
+    told = capsys.readouterr().out
+    assert "| iid | 2 of 2 |" in told
+    assert "| binary | 0 of 2 |" in told
+
+
 def test_steps_that_fail_are_told_and_the_others_go_on(small, tmp_path, monkeypatch, capsys):
     calls = []
     monkeypatch.setattr(reproduce.child, "run", runner(calls, code=4))
@@ -245,7 +260,9 @@ def test_arms_are_set_beside_their_baseline_of_the_same_seed(small, tmp_path):
 
 
 def test_half_width_holds_the_spread_of_seeds():
-    assert outcome._judged([(0.1, 0.01), (0.1, 0.01)]) == "+0.100 ± 0.010 over 2 seed(s): told"
+    assert outcome._judged([(0.1, 0.01), (0.1, 0.01)]) == (
+        "+0.100 ± 0.010 over 2 seed(s): an effect"
+    )
     assert "no effect seen" in outcome._judged([(0.005, 0.01)])
     assert "inconclusive" in outcome._judged([(0.1, 0.01), (0.0, 0.01)])
 

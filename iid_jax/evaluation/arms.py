@@ -25,6 +25,13 @@ def named(setting: Setting, pairing: str) -> str:
     return "_".join(told) + f"_{pairing}{start}"
 
 
+def told(setting: Setting, pairing: str) -> str:
+    """Returns what a setting and a pairing are called in a table."""
+    kept = [f"{key}={value}" for key, value in setting.items() if key != "init"]
+    start = [f"from {setting['init']}"] if "init" in setting else []
+    return ", ".join([*(kept or ["all manipulations"]), pairing, *start])
+
+
 def training(
     data: str, form: str, setting: Setting, arm: str, pairing: str = "paired", seed: int = 0
 ) -> Training:

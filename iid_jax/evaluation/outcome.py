@@ -177,7 +177,9 @@ def _judged(found: Sequence[tuple[float, float]]) -> str:
     spread = float(differences.std(ddof=1)) if len(found) > 1 else 0.0
     # Seeds share the test records, whose share in the error does not shrink with them.
     half = float(np.sqrt(np.square(halves).mean() + (1.96 * spread) ** 2 / len(found)))
-    verdict = "inconclusive" if half > NARROW else "no effect seen" if abs(mean) < half else "told"
+    verdict = (
+        "inconclusive" if half > NARROW else "no effect seen" if abs(mean) < half else "an effect"
+    )
     return f"{mean:+.3f} ± {half:.3f} over {len(found)} seed(s): {verdict}"
 
 

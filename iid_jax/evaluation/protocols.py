@@ -166,7 +166,7 @@ def _arm(data: str, form: str, setting: arms.Setting, arm: str, pairing: str, se
     other = arms.other(data)
     cells.append(Cell(f"unseen data set ({other})", f"{other}/default"))
     cells.append(Cell("leak AUC", training.data, metric="leak_auc"))
-    told_as = arms.named(setting, pairing).replace("_", " ")
+    told_as = arms.told(setting, pairing)
     label, baseline = f"{told_as}: {arm}", f"{told_as}: binary"
     return Row(label, training, tuple(cells), baseline="" if arm == "binary" else baseline)
 
