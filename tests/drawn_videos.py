@@ -14,6 +14,7 @@ from pathlib import Path
 import av
 import numpy as np
 
+from iid_jax import geometry
 from iid_jax.faces import drawn, video
 from iid_jax.forgery.manipulations import MANIPULATIONS
 
@@ -126,5 +127,7 @@ class Studio:
         return path
 
     def know(self, image: np.ndarray, *landmarks: np.ndarray) -> None:
-        """Remembers the faces (68, 2) of a picture as it is decoded."""
-        np.save(Path(os.environ[FACES], _key(image)), np.stack(landmarks))
+        """Remembers the faces (68, 2) of a picture as it is decoded, and of its mirror image."""
+        mirrored = [geometry.mirror_landmarks(points, image.shape[1]) for points in landmarks]
+        for picture, faces in ((image, landmarks), (image[:, ::-1], mirrored)):
+            np.save(Path(os.environ[FACES], _key(picture)), np.stack(faces))

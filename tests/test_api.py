@@ -143,7 +143,7 @@ def test_given_landmarks_lead_to_the_canvas_of_a_prepared_photograph(
     Image.fromarray(picture).save(path)
     found = [SimpleNamespace(box=np.zeros(4), landmarks=points, score=1.0)]
     monkey = pytest.MonkeyPatch()
-    monkey.setattr(photographs, "landmark_doubt", lambda *_: 0.0)
+    monkey.setattr(photographs, "landmark_doubts", lambda *_: [0.0])
     prepared = photographs.examine(path, lambda _: found)
     monkey.undo()
     record = record_of(photographs.read_cut(prepared), prepared.landmarks)
@@ -291,6 +291,26 @@ def test_picture_has_the_score_of_its_most_suspicious_face(detector, shots):
         first, second = (face.score for face in result.faces[:2])
         assert first != second and result.score == max(first, second)
         assert result.status == "ok"
+
+
+def test_what_is_not_found_again_on_the_mirrored_picture_has_no_score(run_dir, shots):
+    """Hair that looks like a face must not be the most suspicious one of the picture."""
+    image = np.concatenate([shots[0].image, shots[4].image], axis=1)
+    points = [shots[0].landmarks, shots[4].landmarks + np.float32((SIDE, 0))]
+
+    def find(picture):
+        if np.array_equal(picture, image):
+            found = points
+        else:
+            found = [geometry.mirror_landmarks(points[0], 2 * SIDE)]
+        return [SimpleNamespace(box=np.zeros(4), landmarks=p, score=1.0) for p in found]
+
+    result = iid_jax.load(run_dir, find).predict(image)
+    sure, doubtful = result.faces
+    assert (sure.status, doubtful.status) == ("ok", "unsure_landmarks")
+    assert doubtful.score is None and result.score == sure.score
+    points.reverse()
+    assert iid_jax.load(run_dir, lambda _: find(image)[:1]).predict(image).error.startswith("what")
 
 
 @pytest.mark.parametrize(

@@ -101,7 +101,7 @@ def examine(path: Path, landmarker: Landmarker) -> Photograph | Problem:
     if not faces:
         return (item, "no_face", "")
     face = main_face(faces, picture.shape[:2])
-    doubt = landmark_doubt(picture, face, landmarker)
+    (doubt,) = landmark_doubts(picture, [face], landmarker)
     if doubt > DOUBT:
         return (item, "unsure_landmarks", f"{doubt:.2f} eye distances off when mirrored")
     window = cut_window(picture, face.landmarks)
@@ -152,19 +152,18 @@ def main_face(faces: Sequence[Face], size: tuple[int, int]) -> Face:
     return faces[int(distances.argmin())]
 
 
-def landmark_doubt(picture: np.ndarray, face: Face, landmarker: Landmarker) -> float:
-    """Returns how far the landmarks lie from those of the mirrored picture, in eye distances.
+def landmark_doubts(
+    picture: np.ndarray, faces: Sequence[Face], landmarker: Landmarker
+) -> list[float]:
+    """Returns how far each face's landmarks lie from those of the mirrored picture, eye distances.
 
     The mean over the 68 points; infinite where the mirrored face is not found.
     """
-    points, width = face.landmarks, picture.shape[1]
-    eyes = np.linalg.norm(np.diff(geometry.five_points(points)[:2], axis=0))
-    again = landmarker(np.ascontiguousarray(picture[:, ::-1]))
-    apart = [
-        np.linalg.norm(geometry.mirror_landmarks(f.landmarks, width) - points, axis=1).mean()
-        for f in again
-    ]
-    return float(min(apart) / max(eyes, 1e-6)) if apart else float("inf")
+    if not faces:
+        return []
+    mirrored = np.ascontiguousarray(picture[:, ::-1])
+    again = [geometry.mirror_landmarks(f.landmarks, picture.shape[1]) for f in landmarker(mirrored)]
+    return [_doubt(face.landmarks, again) for face in faces]
 
 
 def cut_window(picture: np.ndarray, landmarks: np.ndarray) -> Box | None:
@@ -210,6 +209,12 @@ def skin_tone(image: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
     high = np.clip(landmarks[[45, 33]].max(axis=0) + 1, 0, size).astype(int)
     patch = image[low[1] : high[1], low[0] : high[0]].reshape(-1, 3)
     return np.median(patch, axis=0) if patch.size else np.zeros(3)
+
+
+def _doubt(points: np.ndarray, again: Sequence[np.ndarray]) -> float:
+    left, right = geometry.five_points(points)[:2]
+    apart = [np.linalg.norm(found - points, axis=1).mean() for found in again]
+    return float(min(apart) / max(np.linalg.norm(right - left), 1e-6)) if apart else float("inf")
 
 
 def _padding(picture: np.ndarray) -> np.ndarray:

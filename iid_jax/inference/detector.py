@@ -2,13 +2,14 @@
 
 import itertools
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from iid_jax import checkpoint, inference_checkpoint
+from iid_jax.data import photographs
 from iid_jax.errors import UsageError
 from iid_jax.evaluation import summary
 from iid_jax.evaluation.localisation import THRESHOLD, counts_as_box
@@ -19,7 +20,15 @@ from iid_jax.faces.landmarks import DlibLandmarker, Landmarker
 from iid_jax.faces.landmarks import Face as FoundFace
 from iid_jax.inference import alignment, given, sources
 from iid_jax.inference.heatmap import Contributions
-from iid_jax.inference.prediction import NOT_FINITE, Artifact, Face, Frame, Prediction, of_frames
+from iid_jax.inference.prediction import (
+    NOT_FINITE,
+    UNSURE,
+    Artifact,
+    Face,
+    Frame,
+    Prediction,
+    of_frames,
+)
 
 USUAL_THRESHOLD = 0.5
 BATCH = 16
@@ -28,6 +37,16 @@ FRAMES_AT_ONCE, FPS = 8, 5.0
 
 Source = str | os.PathLike | np.ndarray
 Seen = Callable[[Frame, np.ndarray], None]
+
+
+class _Looked(NamedTuple):
+    """A picture and the faces found in it; those numbered in `unsure` may be none."""
+
+    index: int
+    time: float
+    picture: np.ndarray
+    faces: Sequence[FoundFace]
+    unsure: Collection[int] = ()
 
 
 class Detector:
@@ -137,7 +156,7 @@ class Detector:
         reader = video.FrameReader(path, video.at_rate(path, fps))
         judged, frames = [], iter(reader)
         while chunk := list(itertools.islice(frames, FRAMES_AT_ONCE)):
-            looked = [(f.index, f.time, f.image, self.landmarker(f.image)) for f in chunk]
+            looked = [_Looked(f.index, f.time, f.image, self.landmarker(f.image)) for f in chunk]
             for frame, source in zip(self._frames(looked, padding=False), chunk, strict=True):
                 judged.append(frame)
                 if seen is not None:
@@ -150,32 +169,45 @@ class Detector:
     def _picture(
         self, path: str, picture: np.ndarray, points: np.ndarray | None, seen: Seen | None
     ) -> Prediction:
-        found = self.landmarker(picture) if points is None else [_as_face(p) for p in points]
-        (frame,) = self._frames([(0, 0.0, picture, found)], padding=True)
+        if points is None:
+            looked = self._find(picture)
+        else:
+            looked = _Looked(0, 0.0, picture, [_as_face(p) for p in points])
+        (frame,) = self._frames([looked], padding=True)
         if seen is not None:
             seen(frame, picture)
         return of_frames(path, (frame,), alignment.LEAST)
 
-    def _frames(
-        self, looked: list[tuple[int, float, np.ndarray, list[FoundFace]]], padding: bool
-    ) -> Iterator[Frame]:
-        """Yields the Frame of each (index, time, picture, faces found in it), scored together."""
-        spec = self.input_spec
-        placed = [
-            [alignment.place(picture, face.landmarks, spec, padding) for face in found]
-            for _, _, picture, found in looked
-        ]
+    def _find(self, picture: np.ndarray) -> _Looked:
+        """Looks for faces as in the photographs that are prepared, doubting the same ones."""
+        found = self.landmarker(picture)
+        doubts = photographs.landmark_doubts(picture, found, self.landmarker)
+        unsure = [number for number, doubt in enumerate(doubts) if doubt > photographs.DOUBT]
+        return _Looked(0, 0.0, picture, found, unsure)
+
+    def _frames(self, looked: Sequence[_Looked], padding: bool) -> Iterator[Frame]:
+        """Yields the Frame of each, scored together."""
+        placed = [self._place(at, padding) for at in looked]
         canvases = [p.image for places in placed for p in places if not isinstance(p, str)]
         rows = iter(zip(*self._look_at(np.array(canvases)), strict=True) if canvases else ())
-        for (index, time, picture, found), places in zip(looked, placed, strict=True):
-            size = picture.shape[:2]
+        for at, places in zip(looked, placed, strict=True):
+            size = at.picture.shape[:2]
             faces = [
                 Face(_clipped(face.box, size), face.landmarks, status=where)
                 if isinstance(where, str)
                 else self._face(face, where, next(rows), size, keep=padding)
-                for face, where in zip(found, places, strict=True)
+                for face, where in zip(at.faces, places, strict=True)
             ]
-            yield Frame(index, time, tuple(faces))
+            yield Frame(at.index, at.time, tuple(faces))
+
+    def _place(self, at: _Looked, padding: bool) -> list[alignment.Placed | str]:
+        """Each face on the canvas, or the status that says why not."""
+        return [
+            UNSURE
+            if number in at.unsure
+            else alignment.place(at.picture, face.landmarks, self.input_spec, padding)
+            for number, face in enumerate(at.faces)
+        ]
 
     def _face(
         self, face: FoundFace, where: alignment.Placed, row: Any, size: tuple[int, int], keep: bool

@@ -13,11 +13,13 @@ import numpy as np
 
 OK, NO_FACE = "ok", "no_face"
 TOO_SMALL, PADDED, OUTSIDE, NOT_FINITE = "too_small", "padded_face", "face_outside", "not_finite"
+UNSURE = "unsure_landmarks"
 WHY = {
     NO_FACE: "no face was found",
     TOO_SMALL: "the face is too small: its landmarks span fewer than {least:g} pixels",
     PADDED: "the picture ends, or is black, inside the face",
     OUTSIDE: "the landmarks lie outside the picture, or on one point",
+    UNSURE: "what was found is not found again on the mirrored picture: it may be no face",
     NOT_FINITE: "the detector's output is not finite",
 }
 
