@@ -9,9 +9,12 @@ import jax
 import numpy as np
 from jax.sharding import NamedSharding
 
+from iid_jax.errors import DataError, first_line
 from iid_jax.training import sharding
 
 PREFETCH = 2
+# What Grain says of a worker process that ended by itself.
+_LOST_WORKER = "Worker process was terminated"
 
 
 class Fed(NamedTuple):
@@ -26,7 +29,8 @@ class Feed:
     """Yields `Fed`; `PREFETCH` batches wait on the devices.
 
     `batches` is a Grain iterator. The position is that of the batch handed out, not of those
-    read ahead, and is JSON. Arrays named in `fed` go to the devices.
+    read ahead, and is JSON. Arrays named in `fed` go to the devices. A worker process that is gone
+    is a DataError.
     """
 
     def __init__(self, batches: Any, placed: NamedSharding, fed: Sequence[str]):
@@ -53,7 +57,15 @@ class Feed:
         return self._waiting.popleft()
 
     def _fetch(self) -> bool:
-        batch = next(self._batches, None)
+        try:
+            batch = next(self._batches, None)
+        except RuntimeError as error:
+            if _LOST_WORKER not in str(error):
+                raise
+            raise DataError(
+                f"{first_line(error)} It made training samples; -9 is mostly a lack of memory. The "
+                "same command goes on from the newest checkpoint"
+            ) from error
         if batch is None:
             return False
         position = _to_json(self._batches.get_state())

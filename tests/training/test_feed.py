@@ -1,10 +1,15 @@
 """The feed: batches ahead of time, positions of what was handed out."""
 
+import collections
+import dataclasses
+import multiprocessing
+
 import jax
 import numpy as np
 import pytest
 
 from iid_jax.data import pipeline
+from iid_jax.errors import DataError
 from iid_jax.models import InputSpec
 from iid_jax.training import sharding, step
 from iid_jax.training.feed import PREFETCH, Feed
@@ -70,8 +75,7 @@ def test_resumed_feed_goes_on_with_the_batch_after():
 
 @pytest.mark.parametrize("workers", [0, pytest.param(2, marks=pytest.mark.long)])
 def test_real_pipeline_goes_on_with_the_same_pictures(practice, tiny, workers):
-    config = tiny.tiny_config().data
-    config = type(config)(**{**vars(config), "workers": workers})
+    config = dataclasses.replace(tiny.tiny_config().data, workers=workers)
 
     def make():
         batches = pipeline.train_iterator(practice, config, InputSpec(96), 6, 4, 5, seed=3)
@@ -86,3 +90,14 @@ def test_real_pipeline_goes_on_with_the_same_pictures(practice, tiny, workers):
     assert found.position == expected[2].position
     for name in step.FED:
         np.testing.assert_array_equal(found.batch[name], expected[2].batch[name])
+
+
+def test_worker_process_that_is_killed_is_told_in_a_line(practice, tiny):
+    config = dataclasses.replace(tiny.tiny_config().data, workers=1)
+    batches = pipeline.train_iterator(practice, config, InputSpec(96), 6, 4, 500, seed=3)
+    feed = Feed(batches, sharding.batch_sharding(sharding.make_mesh(4, 1, jax.devices()[:1])), ())
+    next(feed)
+    (worker,) = multiprocessing.active_children()
+    worker.kill()
+    with pytest.raises(DataError, match=r"exit code -9.*goes on from the newest checkpoint"):
+        collections.deque(feed, maxlen=0)
