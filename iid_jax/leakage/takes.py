@@ -19,7 +19,7 @@ class Takes(NamedTuple):
     """Rows of the catalog: `fit`, `choose` (regularisation) and `test`; and the `people` (K,).
 
     Every person has pictures in `fit`. `apart` says what keeps the pictures of `test` and
-    `choose` away from those of `fit`: other clips, or another part of the same clip.
+    `choose` away from those of `fit`: other clips, or another part of the same one.
     """
 
     people: np.ndarray
@@ -79,7 +79,11 @@ def divide(catalog: Catalog, split: str, seed: int) -> Takes:
     choosing = set(order[: max(1, round(CHOOSING_SHARE * len(tested)))].tolist())
     choose = np.concatenate([r for i, (_, r) in enumerate(tested) if i in choosing])
     test = np.concatenate([r for i, (_, r) in enumerate(tested) if i not in choosing])
-    apart = "other clips or photographs" if several else "another part of the same clip"
+    apart = (
+        "other clips or photographs"
+        if several
+        else "another part of the same clip or set of photographs"
+    )
     return Takes(np.unique(identity[fit]), fit, choose, test, apart)
 
 

@@ -40,7 +40,7 @@ def test_one_clip_each_is_cut_in_time_with_a_gap(make_people):
     frames = catalog.columns["frame"]
     assert set(frames[parts.fit].tolist()) == set(range(6))
     assert set(frames[np.r_[parts.choose, parts.test]].tolist()) == {7, 8, 9}
-    assert parts.apart == "another part of the same clip"
+    assert parts.apart == "another part of the same clip or set of photographs"
 
 
 def test_the_probe_split_is_what_training_people_are_tested_on(make_people):
