@@ -15,7 +15,6 @@ hands out whole batches, and weighs one of its worker processes.
 import argparse
 import contextlib
 import dataclasses
-import gc
 import json
 import multiprocessing
 import resource
@@ -206,8 +205,7 @@ def _weigh_worker(opened: catalog.Catalog, flags: argparse.Namespace) -> float:
     batches = pipeline.train_iterator(opened, config, InputSpec(flags.canvas), 7, 32, 1000, seed=0)
     for _ in range(20):
         next(batches)
-    del batches
-    gc.collect()
+    batches.close()
     for child in multiprocessing.active_children():
         child.join(10.0)
     # Known of children that have ended.

@@ -1,6 +1,6 @@
 """A detector from its checkpoint: found, held against its seal, read by Orbax.
 
-A step folder holds the state (Orbax) and `info` (JSON: config, input spec, data position, metric).
+A step folder holds the state (Orbax) and `info` (JSON: config, input spec, metric).
 When Orbax has finished it, a seal with the sha256 of every file is added: Orbax does not notice
 bit rot. A step without a seal was cut off and counts as absent.
 """

@@ -215,3 +215,8 @@ class Config:
     def to_dict(self) -> dict[str, Any]:
         """Returns the configuration as nested plain dicts and lists, as JSON gives them back."""
         return json.loads(json.dumps(dataclasses.asdict(self)))
+
+    def outcome(self) -> dict[str, Any]:
+        """Returns what the outcome of a run depends on: not on how many processes make batches."""
+        data = dataclasses.replace(self.data, workers=0)
+        return dataclasses.replace(self, data=data).to_dict()

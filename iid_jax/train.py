@@ -111,7 +111,7 @@ def claim(workdir: Path, config: Config) -> None:
     wanted = config.to_dict()
     try:
         if path.exists():
-            _check_same(path, wanted)
+            _check_same(path, config.outcome())
         workdir.mkdir(parents=True, exist_ok=True)
         probe.write_text(json.dumps(wanted, indent=1) + "\n", encoding="utf-8")
         probe.replace(path)
@@ -128,7 +128,7 @@ def _check_same(path: Path, wanted: dict[str, Any]) -> None:
         raise UsageError(f"{path} is not a run's {CONFIG}; choose another --workdir") from error
     # A run that an earlier version began lacks the keys that came since; they have their defaults.
     with contextlib.suppress(UsageError):
-        stored = config_file.from_dict(stored).to_dict()
+        stored = config_file.from_dict(stored).outcome()
     difference = _first_difference(stored, wanted, "config")
     if difference:
         raise UsageError(

@@ -8,6 +8,7 @@ import pytest
 
 from iid_jax import config_file, train
 from iid_jax.errors import UsageError
+from iid_jax.evaluation import summary
 from iid_jax.main import main
 
 CONFIG = "--config=configs/quickstart.py"
@@ -30,6 +31,15 @@ def test_a_run_of_an_earlier_version_goes_on_with_the_defaults_of_newer_keys(tmp
     train.claim(tmp_path, config)
     with pytest.raises(UsageError, match="min_negatives was 4, now 0"):
         train.claim(tmp_path, config_file.load("quickstart.py", {"loss.min_negatives": "0"}))
+
+
+def test_a_run_goes_on_with_another_number_of_workers_and_stays_the_same_run(tmp_path):
+    config = config_file.load("quickstart.py")
+    other = config_file.load("quickstart.py", {"data.workers": "3"})
+    train.claim(tmp_path, config)
+    train.claim(tmp_path, other)
+    assert json.loads((tmp_path / "config.json").read_text())["data"]["workers"] == 3
+    assert summary.config_sha256(config) == summary.config_sha256(other)
 
 
 def test_workdir_of_another_configuration_names_the_key_and_stays_as_it_is(tmp_path, capsys):

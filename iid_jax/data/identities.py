@@ -47,23 +47,21 @@ def train_iterator(
     process_index: int = 0,
     process_count: int = 1,
 ) -> grain.DatasetIterator:
-    """Returns the iterator over batches as of `pipeline.train_iterator`, of genuine pictures.
+    """Returns batches as of `pipeline.train_iterator`, of genuine pictures.
 
     A label is the number of the person in `people_of`; people are drawn alike, then the picture.
     """
     local = batch_size // process_count
-    source = _People(catalog, batch_size, local, process_index * local, steps, seed)
+    source = _People(catalog, local, process_index * local, steps, seed)
     maker = _Labelled(SampleMaker(catalog, config, spec, feature), source.number)
-    return pipeline.iterate(source, maker, local, config.workers)
+    return pipeline.Batches(source, maker, local, config.workers)
 
 
 class _People:
     """Element k of a run, whatever was drawn before."""
 
-    def __init__(
-        self, catalog: Catalog, batch_size: int, local: int, offset: int, steps: int, seed: int
-    ):
-        self._batch_size, self._local, self._offset = batch_size, local, offset
+    def __init__(self, catalog: Catalog, local: int, offset: int, steps: int, seed: int):
+        self._local, self._offset = local, offset
         self._steps, self._seed = steps, seed
         rows = catalog.select("train", label=schema.REAL)
         identity = catalog.columns["identity"]
@@ -81,10 +79,6 @@ class _People:
         rng = np.random.default_rng((*seed, 4))
         rows = self._rows[rng.integers(len(self._rows))]
         return Draw(int(rows[rng.integers(len(rows))]), -1, seed)
-
-    def __repr__(self) -> str:
-        # Grain stores this in its checkpoints and compares it on restoring.
-        return f"People(seed={self._seed}, steps={self._steps}, batch_size={self._batch_size})"
 
 
 class _Labelled:

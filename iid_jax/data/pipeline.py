@@ -16,7 +16,10 @@ from iid_jax.data import canvas
 from iid_jax.data.catalog import Catalog
 from iid_jax.data.sampler import Sampler
 from iid_jax.data.samples import SampleMaker
-from iid_jax.errors import DataError
+from iid_jax.errors import DataError, first_line
+
+# What Grain says of a worker process that ended by itself.
+_LOST_WORKER = "Worker process was terminated"
 
 
 def train_iterator(
@@ -29,30 +32,76 @@ def train_iterator(
     seed: int,
     process_index: int = 0,
     process_count: int = 1,
-) -> grain.DatasetIterator:
-    """Returns the iterator over `steps` batches; same seed, same batches for any worker count.
+) -> "Batches":
+    """Returns `steps` batches; same seed, same batches for any worker count.
 
     A batch is a dict of image uint8 (B, S, S, 3), label int32 (B,), boxes (B, 2, 4) and
     boxes_valid (B, 2), coverage (B, A), outcome int32 (B,), record int64 (B,): B is this process's
-    share of `batch_size`. `get_state()` and `set_state()` give and take the position.
+    share of `batch_size`.
     """
     sampler = Sampler(catalog, config, batch_size, steps, seed, process_index, process_count)
     maker = SampleMaker(catalog, config, spec, feature)
-    return iterate(sampler, maker, sampler.local, config.workers)
+    return Batches(sampler, maker, sampler.local, config.workers)
 
 
-def iterate(
-    source: Sequence[Any], maker: Callable[[Any], Any], size: int, workers: int
-) -> grain.DatasetIterator:
-    """Returns the resumable iterator over batches of `size` of `maker(source[k])`, in order."""
-    dataset = grain.MapDataset.source(source).map(maker).batch(size, drop_remainder=True)
-    reading = grain.ReadOptions(num_threads=1, prefetch_buffer_size=2)
-    batches = dataset.to_iter_dataset(reading)
-    if workers:
-        _allow_multiprocessing()
-        options = grain.MultiprocessingOptions(num_workers=workers, per_worker_buffer_size=2)
-        batches = batches.mp_prefetch(options, worker_init_fn=_start_worker)
-    return iter(batches)
+class Batches:
+    """Batches of `maker(source[k])` in order, by Grain in `workers` processes or in this one.
+
+    Element k depends on k alone, so a run goes on from the number of batches it has had, with as
+    many workers as it likes. (Grain's own position holds every worker's, and restoring it waits for
+    ever where one of them dies meanwhile.)
+    """
+
+    def __init__(self, source: Sequence[Any], maker: Callable[[Any], Any], size: int, workers: int):
+        self._batches = grain.MapDataset.source(source).map(maker).batch(size, drop_remainder=True)
+        self._workers = workers
+        self._position, self._iterator = 0, None
+
+    def seek(self, position: int) -> None:
+        """Goes on with the batch of this number; the first is 0."""
+        self.close()
+        self._position = position
+
+    def close(self) -> None:
+        """Ends the worker processes, if there are any."""
+        if self._iterator is not None:
+            self._iterator.close()
+            self._iterator = None
+
+    def __iter__(self) -> "Batches":
+        return self
+
+    def __next__(self) -> dict[str, np.ndarray]:
+        """Returns the next batch.
+
+        Raises:
+          DataError: a worker process is gone, or a record is damaged.
+        """
+        if self._iterator is None:
+            self._iterator = self._start()
+        try:
+            batch = next(self._iterator)
+        except StopIteration:
+            raise
+        except Exception as error:
+            # An iterator that failed once looks as if it were at its end.
+            self.close()
+            if _LOST_WORKER in str(error):
+                raise _lost(error) from error
+            raise
+        self._position += 1
+        return batch
+
+    def _start(self) -> grain.DatasetIterator:
+        reading = grain.ReadOptions(num_threads=1, prefetch_buffer_size=2)
+        batches = self._batches[self._position :].to_iter_dataset(reading)
+        if self._workers:
+            _allow_multiprocessing()
+            options = grain.MultiprocessingOptions(
+                num_workers=self._workers, per_worker_buffer_size=2
+            )
+            batches = batches.mp_prefetch(options, worker_init_fn=_start_worker)
+        return iter(batches)
 
 
 def eval_batches(
@@ -91,6 +140,13 @@ def eval_batches(
                 batch["image"][place], batch["matrix"][place] = picture.image, picture.matrix
                 batch["valid"][place], batch["status"][place] = True, "ok"
             yield batch
+
+
+def _lost(error: Exception) -> DataError:
+    return DataError(
+        f"{first_line(error)} It made training samples; -9 is mostly a lack of memory: fewer "
+        "--config.data.workers need less. The same command goes on from the newest checkpoint"
+    )
 
 
 def _start_worker(index: int, count: int) -> None:

@@ -104,10 +104,6 @@ class Sampler:
             return Draw(pair.genuine, -1, seed)
         return Draw(pair.fake, pair.partner, seed)
 
-    def __repr__(self) -> str:
-        # Grain stores this in its checkpoints and compares it on restoring.
-        return f"Sampler(seed={self.seed}, steps={self.steps}, batch_size={self.batch_size})"
-
     @functools.lru_cache(maxsize=8)
     def _batch(self, step: int) -> list[_Pair]:
         rng = np.random.default_rng((self.seed, step))

@@ -66,7 +66,7 @@ def train(config: Config, workdir: Path, catalog: Catalog, quiet: bool = False) 
         if checkpoints.steps():
             done = checkpoints.steps()[-1]
             current, info = checkpoints.restore(done, current)
-            feed.resume(info["data"])
+            feed.resume(done)
             spent = info["spent"]
         elif config.model.init_from:
             current, said = _start_from(config.model, spec, current)
@@ -82,7 +82,7 @@ def train(config: Config, workdir: Path, catalog: Catalog, quiet: bool = False) 
         compiled, outcomes = None, collections.Counter()
         began = time.monotonic() - spent["seconds"]
         while done < length.steps:
-            batch, host, position = next(feed)
+            batch, host = next(feed)
             outcomes.update(host["outcome"].tolist())
             if compiled is None:
                 before = time.monotonic()
@@ -115,7 +115,7 @@ def train(config: Config, workdir: Path, catalog: Catalog, quiet: bool = False) 
             if to_save or stopping or (merit is not None and checkpoints.is_best(merit)):
                 spent["seconds"] = time.monotonic() - began
                 about = {"config": config.to_dict(), "input_spec": spec.to_dict()}
-                about |= {"landmarker": catalog.landmarker, "data": position, "spent": spent}
+                about |= {"landmarker": catalog.landmarker, "spent": spent}
                 checkpoints.save(done, current, about, merit)
             if stopping:
                 break

@@ -1,12 +1,16 @@
 """The batches: half and half, paired, seeded, the same for any worker count, resumable."""
 
+import collections
 import dataclasses
+import multiprocessing
+import os
 
 import numpy as np
 import pytest
 
 from iid_jax.config import AugmentConfig, DataConfig, SwapConfig
 from iid_jax.data import pipeline, sampler, samples, schema
+from iid_jax.errors import DataError
 
 BATCH, STEPS = 8, 4
 
@@ -54,14 +58,37 @@ def test_worker_processes_give_the_same_batches_as_none(practice, workers):
         assert_same(alone, together)
 
 
-def test_restored_position_continues_with_the_next_batch(practice):
-    first = batches(practice)
-    next(first)
-    state = first.get_state()
-    expected = next(first)
-    second = batches(practice)
-    second.set_state(state)
-    assert_same(expected, next(second))
+@pytest.mark.parametrize("workers", [0, 1])
+def test_batches_go_on_from_any_number_with_any_workers(practice, workers):
+    expected = list(batches(practice))[2:]
+    rest = batches(practice, workers=workers)
+    next(rest)
+    rest.seek(2)
+    for wanted, found in zip(expected, rest, strict=True):
+        assert_same(wanted, found)
+
+
+def test_worker_process_that_is_killed_is_told_in_a_line_and_the_next_is_no_end(practice):
+    feed = pipeline.train_iterator(practice, DataConfig(workers=1), Spec(), 7, BATCH, 200, 0)
+    next(feed)
+    (worker,) = multiprocessing.active_children()
+    worker.kill()
+    with pytest.raises(DataError, match=r"exit code -9.*goes on from the newest checkpoint"):
+        collections.deque(feed, maxlen=0)
+    assert next(feed)
+    feed.close()
+
+
+def test_worker_process_that_dies_before_it_went_on_is_told_too(practice, monkeypatch):
+    monkeypatch.setattr(pipeline, "_start_worker", _die)
+    feed = batches(practice, workers=1)
+    feed.seek(1)
+    with pytest.raises(DataError, match="exit code 1"):
+        next(feed)
+
+
+def _die(index, count):
+    os._exit(1)
 
 
 def test_two_processes_share_the_batch_of_one(practice):

@@ -70,7 +70,7 @@ def main(workdir: str, data_dir: str, *flags: str) -> int:
     from iid_jax.training import feed, loop, sharding
 
     if "forget" in flags:
-        feed.Feed.resume = lambda self, position: None
+        feed.Feed.resume = lambda self, step: None
     Path(workdir).mkdir(parents=True, exist_ok=True)
     if "slow" in flags:
         take = feed.Feed.__next__

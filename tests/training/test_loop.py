@@ -112,7 +112,7 @@ def test_sigterm_during_the_last_step_is_honoured_too(tiny, practice, tmp_path, 
     assert signal.getsignal(signal.SIGTERM) is before
 
 
-def test_checkpoint_holds_config_input_position_and_metric(run):
+def test_checkpoint_holds_config_input_and_metric(run):
     workdir, config, stats = run
     with Checkpoints(workdir) as checkpoints:
         last = checkpoints.steps()[-1]
@@ -122,4 +122,3 @@ def test_checkpoint_holds_config_input_position_and_metric(run):
     assert info["landmarker"] == "drawn/1"
     assert info["spent"]["seconds"] == stats["seconds"]
     assert info["step"] == last and 0 <= info["metric"] <= 1
-    assert info["data"]

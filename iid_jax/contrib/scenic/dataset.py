@@ -37,12 +37,11 @@ class TrainBatches:
 
 
 class FlatBatches:
-    """Grain's batches under Scenic's names, [b, ...]; position and end are Grain's."""
+    """The pipeline's batches under Scenic's names, [b, ...]; position and end are theirs."""
 
-    def __init__(self, batches: Any, dtype: np.dtype):
+    def __init__(self, batches: pipeline.Batches, dtype: np.dtype):
         self._batches, self._dtype = batches, dtype
-        self.get_state, self.set_state = batches.get_state, batches.set_state
-        self.close = batches.close
+        self.seek, self.close = batches.seek, batches.close
 
     def __iter__(self) -> "FlatBatches":
         return self

@@ -63,10 +63,10 @@ def train(
         done = 0
         if config.get("checkpoint", True) and checkpoints.steps():
             done = checkpoints.steps()[-1]
-            state, info = checkpoints.restore(done, state)
-            feed.resume(info["data"])
+            state, _ = checkpoints.restore(done, state)
+            feed.resume(done)
         while done < length.steps:
-            batch, _, position = next(feed)
+            batch, _ = next(feed)
             state, scalars = run_step(state, batch)
             done += 1
             stopping = stop.wanted(done)
@@ -86,7 +86,7 @@ def train(
                     writer.write_scalars(done, {f"valid_{k}": v for k, v in judged.items()})
             if config.get("checkpoint", True) and (to_save or stopping):
                 info = {"config": experiment.to_dict(), "input_spec": model.spec.to_dict()}
-                checkpoints.save(done, state, {**info, "data": position}, merit)
+                checkpoints.save(done, state, info, merit)
             if stopping:
                 break
         if first:
