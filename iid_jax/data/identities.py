@@ -1,6 +1,5 @@
 """The batches of a classifier of people: genuine pictures of training's people, labelled by who."""
 
-import grain
 import numpy as np
 
 from iid_jax.config import DataConfig
@@ -46,7 +45,7 @@ def train_iterator(
     seed: int,
     process_index: int = 0,
     process_count: int = 1,
-) -> grain.DatasetIterator:
+) -> pipeline.Batches:
     """Returns batches as of `pipeline.train_iterator`, of genuine pictures.
 
     A label is the number of the person in `people_of`; people are drawn alike, then the picture.
