@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 # A value with its interval; no interval where the ends are None.
 Value = tuple[float, float | None, float | None]
 MARKERS = ("o", "s", "^", "D", "v")
+# Of the width: so far apart stand two series at the same x.
+_APART = 0.012
 # Of series beyond the palette.
 STROKES = ("-", "--", ":")
 IN_A_ROW = 3
@@ -151,14 +153,22 @@ def lines(
     ylabel: str,
     reference: float | None = None,
 ) -> "Figure":
-    """Draws panel -> series -> [(x, value)] with intervals."""
+    """Draws panel -> series -> [(x, value)] with intervals; lines go through the means at each x.
+
+    Series stand a little beside each other, so that none hides another.
+    """
     figure, axes = axes_grid(1, len(panels), 4.6, 3.5, sharey=True)
     for axis, (title, series) in zip(axes, panels.items(), strict=True):
+        places = [x for points in series.values() for x, _ in points]
+        apart = _APART * (max(places) - min(places))
         for number, (label, points) in enumerate(series.items()):
+            beside = (number - (len(series) - 1) / 2) * apart
             marker = MARKERS[number % len(MARKERS)]
+            at: dict[float, list[float]] = {}
             for x, value in points:
-                dot(axis, value, x, colour(number), vertical=True, marker=marker)
-            path = [(x, value[0]) for x, value in points]
+                dot(axis, value, x + beside, colour(number), vertical=True, marker=marker)
+                at.setdefault(x, []).append(value[0])
+            path = [(x + beside, float(np.mean(at[x]))) for x in sorted(at)]
             drawn = {"color": colour(number), "ls": stroke(number), "lw": 1.3, "label": label}
             axis.plot(*zip(*path, strict=True), **drawn)
         if reference is not None:

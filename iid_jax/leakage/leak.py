@@ -16,7 +16,7 @@ from iid_jax.leakage.section import ALL, Section
 from iid_jax.measures import Metric
 
 NAME = "leak"
-AUC, DONORS, GAP = "video_auc", "train_donors", "identity_gap"
+AUC, DONORS, GAP, ADM = "video_auc", "train_donors", "identity_gap", "adm"
 NO_PROBE = "the data set has no probe split: genuine pictures of training people, donors included"
 
 
@@ -36,10 +36,11 @@ def measure(
     Beside them stand the share of the donors' genuine pictures above the score that 90 % of new
     people's pass, the number of donors, and the video AUC on new people.
     """
-    section = Section(NAME, details={GAP: {}})
+    section = Section(NAME, details={GAP: {}, ADM: {}})
     for home in homes:
         config = home.network.loaded.config.data
         section.details[GAP][home.network.name] = config.identity_gap
+        section.details[ADM][home.network.name] = home.network.loaded.config.model.adm
         if home.catalog is None:
             _missing(section, home.network.name, config.name, home.reason)
         elif not len(home.catalog.select("probe")):
@@ -97,9 +98,10 @@ def _draw(section: Section) -> None:
     for row in section.rows:
         if row["metric"] == LEAK and row["value"] is not None:
             donors = section.value(detector=row["detector"], metric=DONORS)
-            gap = section.details[GAP][row["detector"]]
+            gap, adm = (section.details[kind][row["detector"]] for kind in (GAP, ADM))
             value = row["value"], row["lo"], row["hi"]
-            points.setdefault(f"identity_gap={gap}", []).append((donors, value))
+            name = f"{'with' if adm else 'without'} ADM, gap {gap}"
+            points.setdefault(name, []).append((donors, value))
     if len({donors for series in points.values() for donors, _ in series}) > 1:
         series = {name: sorted(values) for name, values in points.items()}
         drawn = figures.lines({"leak AUC": series}, "donors in training", "leak AUC", 0.5)

@@ -28,3 +28,11 @@ def test_no_two_series_of_a_line_figure_look_alike():
         assert len(series) == len(many)
         looks = {(line.get_color(), line.get_linestyle()) for line in series}
         assert len(looks) == len(many)
+
+
+def test_a_line_goes_through_the_mean_of_several_values_at_one_place():
+    points = [(10.0, (0.9, None, None)), (20.0, (0.6, None, None)), (10.0, (0.7, None, None))]
+    figure = figures.lines({"AUC": {"leak": points}}, "donors", "AUC")
+    (line,) = (line for line in figure.axes[0].lines if line.get_label() == "leak")
+    assert line.get_xdata() == pytest.approx([10.0, 20.0])
+    assert line.get_ydata() == pytest.approx([0.8, 0.6])

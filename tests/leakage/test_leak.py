@@ -58,3 +58,5 @@ def test_the_leak_is_drawn_against_the_number_of_donors(make_catalog, network, m
     homes = [Home(network, make_catalog()), Home(make_network("few"), few)]
     section = measure(homes, bootstrap=0, quiet=True)
     assert set(section.figures) == {"leak", "leak-donors"}
+    (axis,) = section.figures["leak-donors"][0].axes
+    assert [text.get_text() for text in axis.get_legend().get_texts()] == ["with ADM, gap none"]
