@@ -42,6 +42,14 @@ def shared_data() -> Path:
     return folder
 
 
+@pytest.fixture
+def in_float32(monkeypatch):
+    """A CPU without bfloat16: what `dtype=auto` asks for is float32, as numbers are given in."""
+    from iid_jax.models import xla
+
+    monkeypatch.setattr(xla, "_cpu_has_bfloat16", lambda: False)
+
+
 @pytest.fixture(scope="session")
 def golden():
     """Reads numbers of the reference implementation: `golden("anchors")` -> {name: array}."""

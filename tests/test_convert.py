@@ -28,7 +28,7 @@ def converted(published, tmp_path_factory):
     return out, said
 
 
-def test_the_detector_gives_the_references_logits(converted, published, weights_rule):
+def test_the_detector_gives_the_references_logits(converted, published, weights_rule, in_float32):
     detector = iid_jax.load(converted[0])
     assert detector.input_spec == InputSpec.reference()
     rgb = weights_rule.images()[:2, ..., ::-1]

@@ -61,7 +61,7 @@ def test_the_api_gives_the_logits_of_the_checkpoint(exported, run_dir):
     np.testing.assert_allclose(ours.logits(images), theirs.logits(images), atol=1e-4)
 
 
-def test_stablehlo_takes_any_batch_on_every_platform(exported, run_dir):
+def test_stablehlo_takes_any_batch_on_every_platform(exported, run_dir, in_float32):
     lowered = jax_export.deserialize(bytearray((exported[0] / export.STABLEHLO).read_bytes()))
     assert set(lowered.platforms) == {"cpu", "cuda", "tpu"}
     arrays = load_file(exported[0] / export.SAFETENSORS)
