@@ -174,6 +174,8 @@ def lines(
         if reference is not None:
             axis.axhline(reference, color="0.5", lw=1, ls=":")
         axis.set(title=title, xlabel=xlabel)
+        # What is counted: subsets, donors.
+        axis.xaxis.get_major_locator().set_params(integer=True)
         axis.legend(frameon=False, fontsize=8)
     axes[0].set_ylabel(ylabel)
     return figure
