@@ -58,7 +58,7 @@ def test_worker_processes_give_the_same_batches_as_none(practice, workers):
         assert_same(alone, together)
 
 
-@pytest.mark.parametrize("workers", [0, 1])
+@pytest.mark.parametrize("workers", [0, 2])
 def test_batches_go_on_from_any_number_with_any_workers(practice, workers):
     expected = list(batches(practice))[2:]
     rest = batches(practice, workers=workers)
