@@ -52,7 +52,7 @@ def _parser() -> Parser:
     parser = Parser("reproduce", "Make a table: train what is missing, evaluate, print.")
     parser.add_argument("--table", required=True, help=f"one of {names}")
     parser.add_argument("--workdir", default="runs/reproduce", help="where its runs are kept")
-    parser.add_argument("--form", default="full", help=f"full or quick, of {made}")
+    parser.add_argument("--form", default="full", help=f"full, short or quick, of {made}")
     parser.add_argument(
         "--data",
         default="practice_faces",

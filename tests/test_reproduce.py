@@ -57,7 +57,7 @@ def small(monkeypatch):
 
 def test_every_table_is_declared_and_its_configurations_are_known():
     for name in protocols.names():
-        for form in protocols.FORMS:
+        for form in arms.FORMS:
             table = protocols.table(name, form)
             assert table.rows and all(row.cells for row in table.rows)
             runs = [row.training for row in table.rows]
@@ -69,13 +69,13 @@ def test_tables_of_two_data_sets_and_forms_share_a_workdir(tmp_path):
     made = [
         protocols.table(name, form, data)
         for name in protocols.names()
-        for form in protocols.FORMS
+        for form in arms.FORMS
         for data in arms.MADE
     ]
     stored = {outcome.files(table, tmp_path): table.rows for table in made}
     # The paper's tables have one form and no data to choose.
     assert all(stored[outcome.files(table, tmp_path)] == table.rows for table in made)
-    assert len({path for paths in stored for path in paths}) == 2 * (5 + 5 * 2 * 2)
+    assert len({path for paths in stored for path in paths}) == 2 * (5 + 5 * 2 * len(arms.FORMS))
 
 
 def test_compression_is_in_every_label_of_the_published_data_set():
@@ -120,6 +120,13 @@ def test_practice_has_all_arms_pairings_gaps_donors_and_seeds():
     assert 8 <= len(quick) <= 15
 
 
+def test_the_short_form_has_all_rows_of_the_full_one_and_takes_over_the_quick_runs():
+    full, short, quick = (protocols.table("practice", form).rows for form in arms.FORMS)
+    assert [row.label for row in short] == [row.label for row in full]
+    assert not {row.training.name for row in short} & {row.training.name for row in full}
+    assert {row.training for row in quick} <= {row.training for row in short}
+
+
 def test_arms_differ_in_the_method_and_the_steps_to_their_plateau_alone():
     rows = [r for r in protocols.table("practice").rows if r.training.name.endswith("-0")]
     by_arm = {}
@@ -160,7 +167,7 @@ def test_network_that_this_version_cannot_start_from_is_told(tmp_path):
     ("flags", "message"),
     [
         (["--table=stoa"], "did you mean 'sota'"),
-        (["--table=practice", "--form=fast"], "allowed: full, quick"),
+        (["--table=practice", "--form=fast"], "allowed: full, quick, short"),
         (["--table=probe", "--data=celeb_df/v2"], "faceforensics/c23"),
         (["--table=practice", "--data=faceforensics/c23"], "allowed: photo_swaps, practice_faces"),
         (["--table=sota", "--config.seed=1"], "--config.seed"),

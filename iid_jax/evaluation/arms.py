@@ -6,6 +6,8 @@ from iid_jax.evaluation.declared import Training
 
 MADE = ("practice_faces", "photo_swaps")
 ARMS = ("binary", "adm", "mfs", "iid")
+# Full; the same rows and seeds with shorter trainings; and these of a few rows and one seed.
+FORMS = ("full", "short", "quick")
 UNSEEN = ("affine_swap", "resynthesis", "expression", "poisson_swap")
 # Few donors, of whom no genuine picture is seen: the paper's situation.
 FEW_DONORS = {"gap": "donor", "people": "80", "donors": "10"}
@@ -35,34 +37,42 @@ def told(setting: Setting, pairing: str) -> str:
 def training(
     data: str, form: str, setting: Setting, arm: str, pairing: str = "paired", seed: int = 0
 ) -> Training:
-    """Returns the run of an arm on a made data set; tables that need the same one share it."""
-    steps = _steps(arm, form)
+    """Returns the run of an arm on a made data set; tables that need the same one share it.
+
+    The forms `short` and `quick` have the same trainings.
+    """
+    short = form != "full"
+    steps = _steps(arm, short)
     arguments = {key: value for key, value in setting.items() if key != "init"}
     told = {"method": arm, "data": data, **arguments, "steps": steps, "seed": seed}
     look = steps // 8
     overrides = [f"--config.data.pairing={pairing}"]
     overrides += [f"--config.train.{k}={look}" for k in ("eval_every", "checkpoint_every")]
     return Training(
-        f"{data}-{form}/{named(setting, pairing)}/{arm}-{seed}",
+        f"{_folder(data, short)}/{named(setting, pairing)}/{arm}-{seed}",
         "configs/quickstart.py:" + ",".join(f"{k}={v}" for k, v in told.items()),
         _full_name(data, setting),
         tuple(overrides),
         seed,
-        _recogniser(data, form, seed) if "init" in setting else None,
+        _recogniser(data, short, seed) if "init" in setting else None,
     )
 
 
-def _recogniser(data: str, form: str, seed: int) -> Training:
+def _folder(data: str, short: bool) -> str:
+    return f"{data}-{'quick' if short else 'full'}"
+
+
+def _recogniser(data: str, short: bool, seed: int) -> Training:
     """A classifier of everybody in training, those whose faces are donors' in a gap included."""
-    steps = 900 if form == "quick" else 1800
+    steps = 900 if short else 1800
     config = f"configs/identity.py:data={data},steps={steps},seed={seed}"
-    return Training(f"{data}-{form}/identity-{seed}", config, f"{data}/default", (), seed)
+    return Training(f"{_folder(data, short)}/identity-{seed}", config, f"{data}/default", (), seed)
 
 
-def _steps(arm: str, form: str) -> int:
+def _steps(arm: str, short: bool) -> int:
     """Swap-trained arms learn more slowly; each arm goes on to its own plateau."""
     slow = arm in ("mfs", "iid")
-    return (1200 if slow else 900) if form == "quick" else (3600 if slow else 1800)
+    return (1200 if slow else 900) if short else (3600 if slow else 1800)
 
 
 def _full_name(data: str, setting: Setting) -> str:

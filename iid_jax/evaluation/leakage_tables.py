@@ -33,7 +33,7 @@ def on_made(form: str, data: str) -> Experiment:
         (f"{arm}, {told}", arms.training(data, form, setting, arm, seed=seed))
         for told, setting in settings.items()
         for arm in COMPARED
-        for seed in range(3 if form == "full" else 1)
+        for seed in range(1 if form == "quick" else 3)
     ]
     names = f"{data}/default", f"{arms.other(data)}/default"
     return Experiment(f"{data}-{form}", tuple(runs), names, "resnet_small", form == "quick")

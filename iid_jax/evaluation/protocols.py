@@ -16,7 +16,6 @@ from iid_jax.evaluation.leakage_tables import Experiment
 
 FF, CELEB, DFDC = "faceforensics/c23", "celeb_df/v2", "dfdc/default"
 FF_METHODS = ("Deepfakes", "Face2Face", "FaceSwap", "NeuralTextures")
-FORMS = ("full", "quick")
 AUTHORS = "the authors' README, github.com/megvii-research/CADDM; its compression is not stated"
 
 
@@ -34,7 +33,7 @@ def table(name: str, form: str = "full", data: str = "practice_faces") -> Table:
       UsageError: no such table, form or data set.
     """
     known = (*arms.MADE, *([FF] if name in leakage_tables.TABLES else []))
-    asked = ((name, _TABLES, "--table"), (form, FORMS, "--form"), (data, known, "--data"))
+    asked = ((name, _TABLES, "--table"), (form, arms.FORMS, "--form"), (data, known, "--data"))
     for value, allowed, what in asked:
         if value not in allowed:
             raise UsageError(f"{what}: unknown {value!r}{nearest(value, allowed)}")
@@ -131,22 +130,22 @@ def _sbi(form: str, data: str) -> Table:
 
 
 def _practice(form: str, data: str) -> Table:
-    seeds = range(3 if form == "full" else 1)
+    quick = form == "quick"
     rows = [
         _arm(data, form, setting, arm, pairing, seed)
-        for setting, pairing in _settings(form)
-        for arm in (arms.ARMS if form == "full" else ("binary", "iid"))
-        for seed in seeds
+        for setting, pairing in _settings(quick)
+        for arm in (("binary", "iid") if quick else arms.ARMS)
+        for seed in range(1 if quick else 3)
     ]
     title = f"Is identity leaked, and does the method stop it: {data}, each arm at its plateau"
     return Table("practice", title, tuple(rows))
 
 
-def _settings(form: str) -> list[tuple[arms.Setting, str]]:
+def _settings(quick: bool) -> list[tuple[arms.Setting, str]]:
     """What the arms are compared under: (arguments of the config, pairing)."""
     lomo = [{"without": name} for name in arms.UNSEEN]
     donors = [{**arms.FEW_DONORS, "donors": n} for n in ("10", "20", "50")]
-    if form == "quick":
+    if quick:
         return list(itertools.product((*lomo[:2], donors[0]), ("paired", "independent")))
     wide = [*lomo, *donors, {"gap": "donor"}]
     # The hardest test of the cure starts from a network that recognises people.
