@@ -66,6 +66,27 @@ def test_a_misspelt_verb_ends_a_real_process_with_2():
     assert done.stderr == "iid_jax: unknown verb 'trian' (did you mean 'train'?)\n"
 
 
+@pytest.mark.parametrize("argv", [["--help"], ["reproduce", "--table=practice", "--dry_run"]])
+def test_output_that_nobody_reads_on_ends_without_a_word(argv):
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "iid_jax.main", *argv]
+    done = subprocess.run(
+        command, cwd=REPOSITORY, stdout=writer, stderr=subprocess.PIPE, text=True, timeout=120
+    )
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (141, "")
+
+
+def test_a_broken_pipe_other_than_that_of_the_output_stays_loud(monkeypatch):
+    def broken(arguments):
+        raise BrokenPipeError(errno.EPIPE, "a worker's")
+
+    monkeypatch.setattr("iid_jax.main._run", broken)
+    with pytest.raises(BrokenPipeError, match="a worker's"):
+        main(["show"])
+
+
 # ----------------------------------------------------------------------------------- the data set
 @pytest.mark.parametrize("verb", ["train", "show"])
 def test_missing_data_set_ends_with_4_and_the_prepare_command(told, tmp_path, monkeypatch, verb):
