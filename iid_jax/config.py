@@ -71,10 +71,10 @@ class DataConfig:
             )
         if not 0 <= self.workers <= 256:
             raise UsageError(f"config.data.workers must be 0 to 256, got {self.workers}")
-        if self.identity_gap == "target" and self.pairing == "paired":
+        if self.identity_gap == "target" and self.pairing != "independent":
             raise UsageError(
-                "config.data.pairing='paired' needs the targets of fakes among the genuine people, "
-                "which identity_gap='target' excludes; set --config.data.pairing=independent"
+                f"config.data.pairing={self.pairing!r} needs the targets of fakes among the genuine "
+                "people, which identity_gap='target' excludes; set --config.data.pairing=independent"
             )
 
 

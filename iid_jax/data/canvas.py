@@ -21,28 +21,40 @@ class CanvasSpec(Protocol):
 class Canvas(NamedTuple):
     """An aligned picture, RGB uint8 (S, S, 3), and its landmarks (68, 2) on the canvas.
 
-    `matrix` (3, 3) takes pixels of the stored crop to pixels of the canvas.
+    `matrix` (3, 3) takes pixels of the stored crop to pixels of the canvas, `from_frame` (3, 3)
+    those of the frame that was cropped.
     """
 
     image: np.ndarray
     landmarks: np.ndarray
     matrix: np.ndarray
+    from_frame: np.ndarray
 
 
 def align(
     record: schema.Record,
     spec: CanvasSpec,
     jitter: Alignment | None = None,
-    landmarks: np.ndarray | None = None,
+    from_frame: np.ndarray | None = None,
 ) -> Canvas:
     """Returns the record on the canvas; without jitter the model's own alignment.
 
-    `landmarks` (68, 2), in this record's frame pixels, steer the alignment in place of the
-    record's own: a pristine frame is aligned by its fake's.
+    `from_frame` (3, 3), from this record's frame pixels to the canvas, stands in place of an
+    alignment by the record's landmarks: a pristine frame lies as its fake does.
     """
     pixels = record.pixels()
     size = pixels.shape[:2]
-    steering = record.landmarks if landmarks is None else landmarks
+    to_crop = schema.crop_matrix(record.crop, size)
+    if from_frame is None:
+        matrix = _alignment(record.crop_landmarks(size), spec, jitter)
+    else:
+        matrix = from_frame @ np.linalg.inv(to_crop)
+    image = geometry.warp(pixels, matrix, spec.size)
+    landmarks = geometry.transform_points(matrix, record.crop_landmarks(size))
+    return Canvas(image, landmarks.astype(np.float32), matrix, matrix @ to_crop)
+
+
+def _alignment(landmarks: np.ndarray, spec: CanvasSpec, jitter: Alignment | None) -> np.ndarray:
     options: dict[str, Any] = {"scale": spec.scale}
     if jitter is not None:
         options = {
@@ -51,12 +63,7 @@ def align(
             "rotation": jitter.rotation,
             "stretch": jitter.stretch,
         }
-    on_crop = schema.to_crop(steering, record.crop, size)
-    matrix = geometry.alignment(on_crop, spec.size, face_width=spec.face_width, **options)
-    image = geometry.warp(pixels, matrix, spec.size)
-    own = on_crop if landmarks is None else record.crop_landmarks(size)
-    own = geometry.transform_points(matrix, own)
-    return Canvas(image, own.astype(np.float32), matrix)
+    return geometry.alignment(landmarks, spec.size, face_width=spec.face_width, **options)
 
 
 def true_mask(record: schema.Record, matrix: np.ndarray, size: int) -> np.ndarray | None:

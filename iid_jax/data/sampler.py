@@ -21,7 +21,8 @@ class Draw(NamedTuple):
 
     What goes with a fake is its pristine frame, with a genuine row to be made into a fake by
     `forgery` the donor's row. Such a fake and its genuine picture come out together: both have the
-    same row and seed, and `genuine` says which of the two is wanted.
+    same row and seed, and `genuine` says which of the two is wanted. `unpaired`: a genuine
+    row drawn at random, since its fake has none that `config.pairing` asks for.
     """
 
     row: int
@@ -29,6 +30,7 @@ class Draw(NamedTuple):
     seed: tuple[int, ...]
     forgery: str = "swap"
     genuine: bool = False
+    unpaired: bool = False
 
 
 class _Pair(NamedTuple):
@@ -37,6 +39,7 @@ class _Pair(NamedTuple):
     fake: int
     partner: int
     genuine: int
+    unpaired: bool
     forgery: str
 
 
@@ -46,6 +49,10 @@ class Sampler:
     Fakes: manipulation, then video, then frame, each uniform. Genuine: by `config.pairing`, or
     the picture that the fake was made of. Of several generators each is drawn as often. With
     several processes each sees its slice of every batch.
+
+    Raises:
+      DataError: training lacks genuine records or fakes, or no fake has the genuine row that the
+        pairing asks for.
     """
 
     def __init__(
@@ -79,6 +86,12 @@ class Sampler:
         self._of_person = _groups(catalog.columns["identity"], genuine)
         self._genuine_rows = set(genuine.tolist())
         self._donors = _Donors(catalog, genuine, config) if "people" in sources else None
+        met = config.pairing == "independent" or any(len(self._beside(f)) for f in fakes.tolist())
+        if len(fakes) and not met:
+            raise DataError(
+                f"{catalog.name}: config.data.pairing={config.pairing!r} finds no genuine picture "
+                "for any fake of training; set --config.data.pairing=independent"
+            )
 
     def _read_fakes(self, catalog: Catalog, config: DataConfig) -> np.ndarray:
         methods = chosen_methods(catalog, config)
@@ -101,7 +114,7 @@ class Sampler:
             return Draw(pair.fake, pair.partner, seed, pair.forgery, bool(position % 2))
         seed = (self.seed, step, position)
         if position % 2:
-            return Draw(pair.genuine, -1, seed)
+            return Draw(pair.genuine, -1, seed, unpaired=pair.unpaired)
         return Draw(pair.fake, pair.partner, seed)
 
     @functools.lru_cache(maxsize=8)
@@ -116,20 +129,26 @@ class Sampler:
         if source == "fake":
             videos = self._fakes[rng.integers(len(self._fakes))]
             fake = _draw_frame(videos, rng)
-            return _Pair(fake, self._partner[fake], self._draw_genuine(fake, rng), name)
+            return _Pair(fake, self._partner[fake], *self._draw_genuine(fake, rng), name)
         row = _draw_frame(self._genuine, rng)
         donor = self._donors.draw(row, rng) if source == "people" else -1
-        return _Pair(row, donor, row, name)
+        return _Pair(row, donor, row, False, name)
 
-    def _draw_genuine(self, fake: int, rng: np.random.Generator) -> int:
-        partner = self._partner[fake]
-        if self.config.pairing == "paired" and partner in self._genuine_rows:
-            return partner
+    def _draw_genuine(self, fake: int, rng: np.random.Generator) -> tuple[int, bool]:
+        """A row of the genuine half, and whether it is one for want of what the pairing asks."""
+        if self.config.pairing == "independent":
+            return _draw_frame(self._genuine, rng), False
+        beside = self._beside(fake)
+        if len(beside):
+            return int(rng.choice(beside)), False
+        return _draw_frame(self._genuine, rng), True
+
+    def _beside(self, fake: int) -> np.ndarray:
+        """The genuine rows that may be paired with a fake: its pristine frame, or its person's."""
         if self.config.pairing == "people":
-            rows = self._of_person.get(self._identity[fake])
-            if rows is not None:
-                return int(rng.choice(rows))
-        return _draw_frame(self._genuine, rng)
+            return self._of_person.get(self._identity[fake], np.empty(0, int))
+        partner = self._partner[fake]
+        return np.array([partner] if partner in self._genuine_rows else [], int)
 
 
 class _Donors:

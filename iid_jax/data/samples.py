@@ -22,7 +22,8 @@ OTHER_FRAMES = 3
 
 # What became of an element; the trainer counts them, so that no fallback stays unseen.
 # An `_elsewhere` was swapped in another frame of its pair: in its own the faces hardly differ.
-# Where no forgery of a genuine picture can be seen, it remains genuine: `no_forgery`.
+# Where no forgery of a genuine picture can be seen, it remains genuine: `no_forgery`. A genuine
+# picture is `unpaired` where its fake has none that the pairing asks for.
 OUTCOMES = (
     "genuine",
     "untouched",
@@ -35,6 +36,7 @@ OUTCOMES = (
     "partial_elsewhere",
     *(name for name in get_args(Forger) if name != "swap"),
     "no_forgery",
+    "unpaired",
 )
 
 
@@ -99,6 +101,8 @@ class SampleMaker:
         seen = self._look(draw.row, jitter)
         if seen.record.label == schema.REAL:
             made = self._genuine(seen.picture, draw.row)
+            if draw.unpaired:
+                made = dataclasses.replace(made, outcome="unpaired")
         else:
             made = self._fake(seen, draw, jitter)
         return self._augment(made, _stream(draw, "augment"))
@@ -227,10 +231,10 @@ class SampleMaker:
         """The fake swapped over its pristine frame `partner`, or why it cannot be."""
         settings, picture = self.config.swap, seen.picture
         pristine = self.catalog.read(partner)
-        steering = _in_frame_of(seen.record, pristine)
-        if steering is None:
+        to_fake = _to_frame_of(seen.record, pristine)
+        if to_fake is None:
             return "mispaired"
-        genuine = canvas.align(pristine, self.spec, jitter, landmarks=steering)
+        genuine = canvas.align(pristine, self.spec, from_frame=picture.from_frame @ to_fake)
         forged = self._swap(
             genuine.image,
             genuine.image if settings.null else picture.image,
@@ -279,16 +283,20 @@ def _stream(draw: Draw, purpose: str) -> np.random.Generator:
     return np.random.default_rng((*draw.seed, _PURPOSES.index(purpose)))
 
 
-def _in_frame_of(fake: schema.Record, pristine: schema.Record) -> np.ndarray | None:
-    """Returns the fake's landmarks in the pristine frame's pixels, or None for another picture."""
-    height, width = (float(v) for v in fake.frame_size)
-    scale = pristine.frame_size[::-1].astype(np.float32) / np.array([width, height], np.float32)
-    if abs(scale[0] / scale[1] - 1.0) > 0.01:
+def _to_frame_of(fake: schema.Record, pristine: schema.Record) -> np.ndarray | None:
+    """Returns the (3, 3) matrix from the pristine frame's pixels to the fake's.
+
+    The two frames may differ in size. None where they are of different pictures.
+    """
+    height, width = (int(v) for v in pristine.frame_size)
+    whole = np.array([0, 0, width, height])
+    matrix = schema.crop_matrix(whole, tuple(int(v) for v in fake.frame_size))
+    if abs(matrix[0, 0] / matrix[1, 1] - 1.0) > 0.01:
         return None
-    landmarks = fake.landmarks * scale
-    if geometry.alignment_disagreement(landmarks, pristine.landmarks) > MAX_DISAGREEMENT:
+    landmarks = geometry.transform_points(matrix, pristine.landmarks)
+    if geometry.alignment_disagreement(landmarks, fake.landmarks) > MAX_DISAGREEMENT:
         return None
-    return landmarks
+    return matrix
 
 
 def _mirrored(image: np.ndarray | None) -> np.ndarray | None:

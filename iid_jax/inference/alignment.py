@@ -51,10 +51,7 @@ def place(
         aligned = canvas.align(record, spec)
     except DataError:
         return OUTSIDE
-    height, width = record.pixels().shape[:2]
-    x0, y0, x1, y1 = (int(v) for v in record.crop)
-    to_crop = _shrinking((x0, y0, x1, y1), (width / (x1 - x0), height / (y1 - y0)))
-    return Placed(aligned.image, aligned.matrix @ to_crop @ to_cut)
+    return Placed(aligned.image, aligned.from_frame @ to_cut)
 
 
 def on_picture(

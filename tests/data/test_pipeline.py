@@ -11,6 +11,7 @@ import pytest
 from iid_jax.config import AugmentConfig, DataConfig, SwapConfig
 from iid_jax.data import pipeline, sampler, samples, schema
 from iid_jax.errors import DataError
+from iid_jax.leakage.subsets import Part
 
 BATCH, STEPS = 8, 4
 
@@ -132,6 +133,35 @@ def test_independent_pairing_mixes_people(practice):
         identity[f.row] == identity[g.row] for f, g in zip(drawn[::2], drawn[1::2], strict=True)
     ]
     assert np.mean(same) < 0.3
+
+
+@pytest.mark.parametrize("pairing", ["paired", "people"])
+def test_genuine_pictures_for_want_of_a_pair_are_told_and_counted(practice, pairing):
+    half = Part(practice, practice.select("train", label=schema.REAL)[::2])
+    identity = practice.columns["identity"]
+    left = set(half.select("train", label=schema.REAL).tolist())
+    people = {identity[row] for row in left}
+    drawn = draws(half, pairing=pairing)
+    for fake, genuine in zip(drawn[::2], drawn[1::2], strict=True):
+        has_one = fake.partner in left if pairing == "paired" else identity[fake.row] in people
+        assert genuine.unpaired is not has_one and genuine.row in left
+    maker = samples.SampleMaker(half, DataConfig(pairing=pairing), Spec(), 7)
+    told = {draw.unpaired: maker.sample(draw).outcome for draw in drawn[1::2]}
+    assert told == {False: "genuine", True: "unpaired"}
+
+
+@pytest.mark.parametrize("pairing", ["paired", "people"])
+def test_a_pairing_that_no_fake_can_have_is_refused(practice, pairing):
+    with pytest.raises(DataError, match=r"pairing='\w+' finds no.*pairing=independent"):
+        draws(Part(practice, genuine_of_targets_and_fakes_of_others(practice)), pairing=pairing)
+
+
+def genuine_of_targets_and_fakes_of_others(catalog):
+    """Training rows without which nobody is both genuine and a target."""
+    rows = catalog.select("train")
+    identity, label = catalog.columns["identity"][rows], catalog.columns["label"][rows]
+    others = np.isin(identity, np.unique(identity)[:3])
+    return rows[np.where(label == schema.REAL, ~others, others)]
 
 
 def test_manipulations_are_drawn_evenly_and_without_leaves_one_out(practice):
