@@ -35,6 +35,16 @@ def at_least(where: str, group: Any, low: float, *names: str) -> None:
             raise UsageError(f"config.{where}.{name} must be at least {low}, got {value}")
 
 
+def ranges(where: str, group: Any, low: float, high: float, *names: str) -> None:
+    """Raises UsageError where a named range of a group does not rise within `low` to `high`."""
+    for name in names:
+        first, last = getattr(group, name)
+        if not low <= first <= last <= high:
+            raise UsageError(
+                f"config.{where}.{name} must rise, within {low} to {high}, got ({first}, {last})"
+            )
+
+
 @dataclasses.dataclass(frozen=True)
 class SwapConfig:
     """How the multi-scale facial swap makes fakes (pixels are for a canvas of 224).
@@ -50,7 +60,7 @@ class SwapConfig:
     scales: tuple[tuple[float, float], ...] = ((40.0, 80.0), (80.0, 120.0), (120.0, 160.0))
     window_jitter: Range = (0.75, 1.33)
     hull_overlap: float = 0.6
-    dssim_share: float = 0.7
+    dssim_share: float = 0.3
     min_difference: float = 2.0
     deform: float = 8.0
     feather: float = 7.0
@@ -59,6 +69,12 @@ class SwapConfig:
         probabilities("data.swap", self, "untouched", "global_", "partial", "poisson")
         share("data.swap", self, "hull_overlap", "dssim_share")
         at_least("data.swap", self, 0, "deform", "feather", "min_difference")
+        ranges("data.swap", self, 0.1, 10.0, "window_jitter")
+        if not self.scales or not all(1.0 <= a <= b <= 224.0 for a, b in self.scales):
+            raise UsageError(
+                "config.data.swap.scales must be pairs of rising sides, 1 to 224 px, got "
+                f"{self.scales}"
+            )
         if not math.isclose(self.untouched + self.global_ + self.partial, 1.0, abs_tol=1e-6):
             raise UsageError(
                 "config.data.swap: untouched + global_ + partial must be 1, "
@@ -109,8 +125,7 @@ class CrossBlendConfig:
     def __post_init__(self):
         at_least("data.cross_blend", self, 1, "candidates")
         at_least("data.cross_blend", self, 0, "deform", "feather", "min_difference")
-        if not 0.0 <= self.colour[0] <= self.colour[1] <= 1.0:
-            raise UsageError(f"config.data.cross_blend.colour must be 0 to 1, got {self.colour}")
+        ranges("data.cross_blend", self, 0.0, 1.0, "colour")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -144,3 +159,12 @@ class AugmentConfig:
         names = ("flip", "half_resolution", "jpeg", "blur", "noise", "gamma", "saturation")
         names += ("resample", "contrast", "low_noise", "tone", "motion_blur")
         probabilities("data.augment", self, *names)
+        at_least("data.augment", self, 0, "shift", "rotation")
+        ranges("data.augment", self, 1, 100, "jpeg_quality")
+        ranges("data.augment", self, 0.1, 10.0, "stretch", "gamma_range")
+        mean, deviation = self.scale
+        if not mean > 3.0 * deviation >= 0.0:
+            raise UsageError(
+                "config.data.augment.scale must be a mean and a deviation below a third of it, got "
+                f"{self.scale}"
+            )

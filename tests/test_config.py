@@ -57,6 +57,17 @@ def test_override_is_read_as_the_type_of_its_key(key, text, expected):
         (QUICKSTART, {"train.best_metric": "vide_auc"}, "did you mean 'video_auc'"),
         (QUICKSTART, {"train.best_metric": "loss"}, "allowed: frame_acc, frame_ap, frame_auc"),
         (QUICKSTART, {"data.identity_gap": "target"}, "pairing=independent"),
+        (
+            QUICKSTART,
+            {"data.identity_gap": "target", "data.pairing": "people"},
+            "pairing='people' needs the targets",
+        ),
+        (QUICKSTART, {"data.augment.jpeg_quality": "80,15"}, "jpeg_quality must rise, within 1"),
+        (QUICKSTART, {"data.augment.gamma_range": "-1,0"}, "gamma_range must rise"),
+        (QUICKSTART, {"data.augment.stretch": "0,0"}, "stretch must rise"),
+        (QUICKSTART, {"data.augment.scale": "0.9,-0.1"}, "a mean and a deviation"),
+        (QUICKSTART, {"data.augment.shift": "-1"}, "shift must be at least 0"),
+        (QUICKSTART, {"data.swap.window_jitter": "5,1"}, "window_jitter must rise"),
     ],
 )
 def test_wrong_config_ends_in_one_line_that_names_the_fault(spec, overrides, words):

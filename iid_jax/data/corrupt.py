@@ -8,6 +8,7 @@ stream, so that a corrupted data set is the same whatever the order it is read i
 import dataclasses
 import hashlib
 import io
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -128,13 +129,18 @@ class Corruption:
 
 
 def parse(text: str) -> list[Corruption]:
-    """Returns the corruptions of `kind[:level][,...]` or `all`; every level where none is named.
+    """Returns the corruptions of `kind[:level][,...]`; every level where none is named.
+
+    `all` stands for every kind.
 
     Raises:
       UsageError: an unknown kind, or a level that is not 1 to 5.
     """
     found = []
-    for item in ",".join(KINDS).split(",") if text == "all" else text.split(","):
+    asked = itertools.chain.from_iterable(
+        KINDS if item == "all" else (item,) for item in text.split(",")
+    )
+    for item in asked:
         kind, colon, level = item.partition(":")
         if kind not in KINDS:
             raise UsageError(f"--corrupt: unknown kind {kind!r}{nearest(kind, (*KINDS, 'all'))}")

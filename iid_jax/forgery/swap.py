@@ -19,7 +19,8 @@ from iid_jax.forgery.generator import WHOLE, Forgery
 
 Mode = Literal["untouched", "global", "partial"]
 
-_GRID = 8.0
+# Windows lie on a grid of 8 px; the cells are those of the finest map of anchors, 7 x 7 of 224 px.
+_GRID, _CELL = 8.0, 32.0
 _GLOBAL_ATTEMPTS = 3
 _ATTEMPTS_PER_SCALE = 4
 # Feathers and deformations are drawn from this share of the configured length upwards.
@@ -156,7 +157,11 @@ def _draw_window(
     rng: np.random.Generator,
     settings: SwapConfig,
 ) -> tuple[int, int, int, int] | None:
-    """Draws one of the positions enough inside the hull whose mean difference is near the best."""
+    """Draws one of the positions enough inside the hull whose mean difference is near the best.
+
+    First the cell of the canvas that the window's centre lies in, then the position: the rim of
+    the face, where cells have few positions, is met as often as its middle.
+    """
     canvas = len(integrals[0]) - 1
     step = max(round(_pixels(_GRID, canvas)), 1)
     inside, difference = (_sums(total, width, height, step) for total in integrals)
@@ -165,7 +170,10 @@ def _draw_window(
         return None
     mean = np.where(enough, difference / np.maximum(inside, 1.0), -np.inf)
     good = np.argwhere(mean >= settings.dssim_share * mean.max())
-    row, column = good[rng.integers(len(good))]
+    size = _pixels(_CELL, canvas)
+    cells = ((good * step + (height / 2, width / 2)) // size) @ (canvas, 1)
+    cell = rng.choice(np.unique(cells))
+    row, column = rng.choice(good[cells == cell])
     left, top = int(column) * step, int(row) * step
     return left, top, left + width, top + height
 

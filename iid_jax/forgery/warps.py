@@ -70,10 +70,12 @@ def piecewise_affine(pair: Pair) -> np.ndarray:
 def displacement(
     points: np.ndarray, moved: np.ndarray, size: tuple[int, int]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Returns a smooth field (H, W, 2) through `moved` (68, 2) at mouth and eyes, and its mask.
+    """Returns a smooth field (H, W, 2) of how mouth and eyes move, and its mask.
 
-    The mask, float32 (H, W) in 0..1, fades out with the distance from the moving landmarks;
-    where it is 0, so is the field. Shepard's mean under a Gaussian.
+    `moved` (68, 2) is what each landmark is asked to move; the field is the mean of what is near,
+    under a Gaussian (Shepard), so that opposite movements of neighbours, as of two lids, cancel in
+    part. The mask, float32 (H, W) in 0..1, fades out with the distance from the moving landmarks;
+    where it is 0, so is the field.
     """
     spread = PULL * float(np.ptp(points, axis=0).max())
     points, moved = points.astype(np.float32), moved.astype(np.float32)
@@ -82,7 +84,7 @@ def displacement(
     near_y = np.exp(-((y - points[_MOVING, 1:]) ** 2) / (2 * spread**2))  # (landmarks, H)
     total = near_y.T @ near_x
     pull = np.stack([(near_y * moved[_MOVING, k : k + 1]).T @ near_x for k in (0, 1)], axis=-1)
-    # Full at the landmarks, each of which has neighbours, and gone two deviations away.
+    # Full at the landmarks, each of which has neighbours, and gone 2.3 deviations away.
     mask = np.clip(total - 0.3, 0.0, 1.0).astype(np.float32)
     field = pull / np.maximum(total, 1e-6)[..., None] * mask[..., None]
     return field.astype(np.float32), mask

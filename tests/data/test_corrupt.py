@@ -132,6 +132,8 @@ def test_codec_loses_more_at_every_level():
 def test_parsing_names_kinds_levels_and_mistakes():
     assert corrupt.parse("blur:3,noise")[:2] == [Corruption("blur", 3), Corruption("noise", 1)]
     assert len(corrupt.parse("all")) == 35
+    assert corrupt.parse("blur:3,all")[0] == Corruption("blur", 3)
+    assert set(corrupt.parse("blur:3,all")) == set(corrupt.parse("all"))
     with pytest.raises(UsageError, match="did you mean 'blur'"):
         corrupt.parse("blurr")
     with pytest.raises(UsageError, match="level must be 1 to 5"):

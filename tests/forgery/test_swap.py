@@ -1,5 +1,6 @@
 """The multi-scale facial swap: planted artifacts are boxed where they are, and nothing else is."""
 
+import collections
 import dataclasses
 import json
 
@@ -205,6 +206,26 @@ def test_windows_lie_enough_inside_the_hull(windows, landmarks):
 
 def test_windows_are_not_all_at_one_place(windows):
     assert len({forged.recipe["window"][:2] for forged in windows}) > 40
+
+
+def test_small_windows_meet_the_rim_of_the_face_as_often_as_its_middle(landmarks):
+    """Where all positions differ alike, each cell of 16 px with a position is as likely."""
+    hull, rng = masks.face((CANVAS, CANVAS), landmarks), np.random.default_rng(0)
+    integrals, side = (cv2.integral(hull, sdepth=cv2.CV_64F),) * 2, 24
+    starts = range(0, CANVAS - side + 1, 4)
+    enough = [
+        ((y + side / 2) // 16, (x + side / 2) // 16)
+        for y in starts
+        for x in starts
+        if hull[y : y + side, x : x + side].mean() >= ALPHA.hull_overlap
+    ]
+    met = collections.Counter()
+    for _ in range(200 * len(set(enough))):
+        x0, y0, x1, y1 = swap._draw_window(integrals, side, side, rng, ALPHA)
+        met[(y0 + y1) / 2 // 16, (x0 + x1) / 2 // 16] += 1
+    assert met.keys() == set(enough) and len(met) > 25
+    # Four and a half deviations of a Poisson number around 200; of positions some have a sixteenth.
+    assert min(met.values()) > 136 and max(met.values()) < 264
 
 
 def test_a_window_differs_nearly_as_much_as_the_best(windows, landmarks):
