@@ -3,6 +3,7 @@
 import argparse
 import dataclasses
 import fnmatch
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +15,9 @@ from iid_jax.flags import Parser
 if TYPE_CHECKING:
     from iid_jax.evaluation.declared import Table
 
-FAILED, BAD_DATA, INTERRUPTED = 3, 4, (130, 143)
+FAILED, BAD_DATA, INTERRUPTED = 3, 4, 143
+# What a child ends with that was asked to stop: its own exit code, or the signal itself.
+_STOPPED = {code for s in (signal.SIGINT, signal.SIGTERM) for code in (128 + s, -s)}
 
 
 def main(argv: list[str]) -> int:
@@ -38,7 +41,7 @@ def main(argv: list[str]) -> int:
         return 0
     failed = _run(steps, flags)
     if failed is None:
-        return INTERRUPTED[1]
+        return INTERRUPTED
     lines = outcome.write(table, workdir)
     print(*chain.missing(steps), *lines, outcome.files(table, workdir)[0], sep="\n")
     return (FAILED if any(step.done() for step in steps) else BAD_DATA) if failed else 0
@@ -96,7 +99,7 @@ def _run(steps, flags: argparse.Namespace) -> int | None:
         quiet = ["--quiet"] if flags.quiet else []
         print(f"[{number}/{len(steps)}] {step.told}", flush=True)
         code = child.run(*step.arguments, *quiet)
-        if code in INTERRUPTED or code < 0:
+        if code in _STOPPED:
             print("stopped; the same command goes on from here", file=sys.stderr)
             return None
         if code not in (0, FAILED) or not step.done():

@@ -2,7 +2,9 @@
 
 import dataclasses
 import json
+import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -241,6 +243,38 @@ def test_steps_that_fail_are_told_and_the_others_go_on(small, tmp_path, monkeypa
     assert "ended with 4; going on" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("code", [-2, -15, 130, 143])
+def test_a_step_that_was_asked_to_stop_stops_the_others(code, small, tmp_path, monkeypatch):
+    calls = []
+    monkeypatch.setattr(reproduce.child, "run", runner(calls, code))
+    assert run("--table=small", f"--workdir={tmp_path}", f"--data_dir={tmp_path}") == 143
+    assert len(calls) == 1
+
+
+@pytest.mark.parametrize("code", [-9, -11, 137])
+def test_a_step_that_was_killed_or_crashed_does_not_stop_the_others(
+    code, small, tmp_path, monkeypatch, capsys
+):
+    calls = []
+    monkeypatch.setattr(reproduce.child, "run", runner(calls, code))
+    assert run("--table=small", f"--workdir={tmp_path}", f"--data_dir={tmp_path}") == 4
+    assert len(calls) == 4
+    assert f"ended with {code}; going on" in capsys.readouterr().err
+
+
+def test_an_evaluation_older_than_its_run_is_made_again(small, tmp_path):
+    row = small.rows[0]
+    other = next(cell for cell in row.cells if cell.title == "other")
+    where = chain.summary_folder(tmp_path, row, other)
+    training, evaluation = chain.plan(dataclasses.replace(small, rows=(row,)), tmp_path, tmp_path)
+    summary(training.produces.parent, [("hard", "video_auc", 0.9, HOME, "test")])
+    summary(where, [("all", "video_auc", 0.6, other.data, "test")])
+    assert evaluation.done() and outcome._number(small, row, other, tmp_path)["value"] == 0.6
+    os.utime(where / "summary.json", (1, 1))
+    assert training.done() and not evaluation.done()
+    assert outcome._number(small, row, other, tmp_path) is None
+
+
 def scores(folder, fakes):
     """Writes test scores of 40 videos, half of them fakes of `hard` whose scores are `fakes`."""
     lines = [",".join(COLUMNS)]
@@ -263,15 +297,27 @@ def test_arms_are_set_beside_their_baseline_of_the_same_seed(small, tmp_path):
     told = "\n".join(outcome.markdown(small, tmp_path))
     # Of 400 pairs 247 are in order for the one, 385 and five ties for the other.
     assert "iid against binary, hard: +0.351" in told
-    assert "over 2 seed(s): inconclusive" in told
+    assert "over 2 seeds: inconclusive" in told
 
 
-def test_half_width_holds_the_spread_of_seeds():
-    assert outcome._judged([(0.1, 0.01), (0.1, 0.01)]) == (
-        "+0.100 ± 0.010 over 2 seed(s): an effect"
+def test_half_width_is_that_of_the_records_and_students_of_the_seeds():
+    judged = outcome._judged
+    assert judged([(0.1, 0.01), (0.1, 0.01)]) == "+0.100 ± 0.010 over 2 seeds: an effect"
+    # With a standard deviation of 0.01 over seeds: 4.303 * 0.01 / sqrt(3), and 0.01 beside it.
+    assert judged([(d, 0.01) for d in (0.1, 0.11, 0.12)]) == (
+        "+0.110 ± 0.027 over 3 seeds: an effect"
     )
-    assert "no effect seen" in outcome._judged([(0.005, 0.01)])
-    assert "inconclusive" in outcome._judged([(0.1, 0.01), (0.0, 0.01)])
+    assert "no effect seen" in judged([(d, 0.01) for d in (0.01, 0.02, 0.03)])
+    # 1.96 in place of 12.7 would make an effect of these two, ± 0.022.
+    assert judged([(0.1, 0.01), (0.12, 0.01)]) == "+0.110 ± 0.127 over 2 seeds: inconclusive"
+
+
+def test_verdict_of_one_seed_says_that_it_is_of_that_seed_alone():
+    assert outcome._judged([(0.1, 0.01)]) == (
+        "+0.100 ± 0.010 in one seed: an effect in it; others were not tried"
+    )
+    assert "no effect seen in it" in outcome._judged([(0.005, 0.01)])
+    assert "inconclusive in it" in outcome._judged([(0.1, 0.04)])
 
 
 def test_steps_are_told_with_the_best_look_and_whether_it_still_rose(small, tmp_path):
@@ -291,7 +337,7 @@ def results(folder, rows, measurement="probe"):
     keys = ("detector", "data", "value")
     fixed = {"method": "all", "metric": "top1", "lo": None, "hi": None, "n": 4, "reason": ""}
     stored = [{**dict(zip(keys, row, strict=True)), **fixed} for row in rows]
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     made = {"schema": 1, "measurements": {measurement: {"results": stored}}}
     (folder / "results.json").write_text(json.dumps(made), encoding="utf-8")
 
@@ -311,7 +357,9 @@ def probed(small, monkeypatch):
     return table
 
 
-def test_runs_of_a_seed_are_analyzed_in_one_go_and_resumed(probed, tmp_path, monkeypatch, capsys):
+@pytest.fixture
+def calls(monkeypatch):
+    """The commands that were run, each of which writes what it is expected to."""
     calls, trained = [], runner([])
 
     def call(*command):
@@ -325,6 +373,10 @@ def test_runs_of_a_seed_are_analyzed_in_one_go_and_resumed(probed, tmp_path, mon
         return 0
 
     monkeypatch.setattr(reproduce.child, "run", call)
+    return calls
+
+
+def test_runs_of_a_seed_are_analyzed_in_one_go_and_resumed(probed, tmp_path, calls, capsys):
     arguments = ("--table=probed", f"--workdir={tmp_path / 'w'}", f"--data_dir={tmp_path}")
     assert run(*arguments) == 3  # photo_swaps is not there
     told = capsys.readouterr().out
@@ -339,8 +391,32 @@ def test_runs_of_a_seed_are_analyzed_in_one_go_and_resumed(probed, tmp_path, mon
     assert run(*arguments) == 3 and len(calls) == 6
 
 
+def test_analyses_of_runs_that_are_gone_or_newer_are_made_again(probed, tmp_path, calls, capsys):
+    arguments = ("--table=probed", f"--workdir={tmp_path / 'w'}", f"--data_dir={tmp_path}")
+    first, second = (row for row in probed.rows if row.label == "iid")
+    at = analyses.folder(probed, first, first.cells[0], tmp_path / "w") / "results.json"
+    run(*arguments)
+    for path in (tmp_path / "w").rglob("*"):
+        os.utime(path, (10, 10))  # Nothing is older than anything.
+    run(*arguments)
+    assert len(calls) == 6
+    os.utime(at, (9, 9))
+    capsys.readouterr()
+    run(*arguments, "--dry_run")
+    assert "| iid | 2 of 2 | 10 | 0.500 | 0.125 | - |" in capsys.readouterr().out
+    run(*arguments)
+    assert [call[0] for call in calls[6:]] == ["analyze"] and "seed-0" in " ".join(calls[6])
+    shutil.rmtree(chain.run_folder(tmp_path / "w", second.training))
+    assert analyses.number(probed, second, second.cells[0], tmp_path / "w") is None
+    run(*arguments)
+    assert len(calls) == 9 and calls[8][0] == "analyze" and "seed-1" in " ".join(calls[8])
+    assert "| iid | 2 of 2 | 10 | 0.500 ± 0.000 |" in capsys.readouterr().out
+
+
 def test_damaged_results_are_named(probed, tmp_path):
     row = probed.rows[0]
+    for training in analyses.together(probed, row):
+        summary(chain.run_folder(tmp_path, training), [])
     folder = analyses.folder(probed, row, row.cells[0], tmp_path)
     results(folder, [])
     assert analyses.number(probed, row, row.cells[0], tmp_path) is None

@@ -4,7 +4,7 @@
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,13 +47,29 @@ def arguments(table: Table, row: Row, cell: Cell, workdir: Path) -> tuple[str, .
     return (*words, f"--out={folder(table, row, cell, workdir)}")
 
 
+def up_to_date(path: Path, runs: Iterable[Path]) -> bool:
+    """Returns whether a file is there, and is no older than the summaries of the `runs` it is of.
+
+    A run that is gone leaves nothing up to date. In a tree whose times were lost, by a copy without
+    them, what looks older is measured again.
+    """
+    try:
+        made = path.stat().st_mtime_ns
+        return all(run.stat().st_mtime_ns <= made for run in runs)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+
+
 def number(table: Table, row: Row, cell: Cell, workdir: Path) -> dict[str, Any] | None:
-    """Returns a cell's value, lo, hi and reason; None where it was not measured.
+    """Returns a cell's value, lo, hi and reason; None where its runs, as they are, lack it.
 
     Raises:
       DataError: the results are damaged.
     """
     path = folder(table, row, cell, workdir) / RESULTS
+    runs = [run_folder(workdir, t) / summary.NAME for t in together(table, row)]
+    if not up_to_date(path, runs):
+        return None
     try:
         stored = json.loads(path.read_text(encoding="utf-8"))
         found = stored["measurements"][table.analysis.measurement]["results"]
@@ -62,8 +78,6 @@ def number(table: Table, row: Row, cell: Cell, workdir: Path) -> dict[str, Any] 
         for r in found:
             if tuple(r[key] for key in keys) == (*wanted, cell.method, cell.metric):
                 return {key: r[key] for key in ("value", "lo", "hi", "reason")}
-    except FileNotFoundError:
-        return None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{path} cannot be read ({error}); delete it") from error
     return None

@@ -16,6 +16,7 @@ ECE, CALIBRATED, TEMPERATURE = "frame_ece", "frame_ece_calibrated", "temperature
 BINS = 15
 # A temperature at an end of this range is none: the scores are separable, or say nothing.
 RANGE = (0.02, 50.0)
+_FITTED_HERE = "the temperature was fitted on these very records"
 
 
 class Reliability(NamedTuple):
@@ -69,12 +70,20 @@ def fit_temperature(label: np.ndarray, logit: np.ndarray) -> Metric:
     return Metric(temperature)
 
 
+def apart(validation: ScoreTable | None, table: ScoreTable) -> ScoreTable | None:
+    """Returns the validation scores; None where the table shares records with them."""
+    if validation is None or np.isin(validation["record"], table["record"]).any():
+        return None
+    return validation
+
+
 def calibration(
     table: ScoreTable, validation: ScoreTable | None, bootstrap: int, seed: int, why_none: str = ""
 ) -> dict[str, Metric]:
     """Returns the calibration errors of a table's records, before and after the temperature.
 
-    Intervals are over videos. `why_none` says why there are no validation scores.
+    Intervals are over videos. `why_none` says why there are no validation scores. The error after
+    the temperature is undefined where that was fitted on records of the table itself.
     """
     fitted = Metric(None, reason=why_none or "no validation scores")
     if validation is not None:
@@ -84,9 +93,11 @@ def calibration(
     index = np.unique(rows.videos(), return_inverse=True)[1]
     drawn = rows["label"], index, bootstrap, seed
     found = {ECE: _measured(rows["score"], *drawn), TEMPERATURE: fitted}
-    found[CALIBRATED] = Metric(None, n_videos=found[ECE].n_videos, reason=fitted.reason)
-    if fitted.value is not None:
+    if fitted.value is not None and apart(validation, table) is not None:
         found[CALIBRATED] = _measured(sigmoid(rows["logit"] / fitted.value), *drawn)
+    else:
+        reason = fitted.reason or _FITTED_HERE
+        found[CALIBRATED] = Metric(None, n_videos=found[ECE].n_videos, reason=reason)
     return found
 
 

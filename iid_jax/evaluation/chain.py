@@ -21,17 +21,20 @@ ROBUSTNESS = "robustness"
 class Step:
     """A command (`arguments` of the program) that is done when `produces` is there.
 
-    `blocked` says why it cannot be run; `after` are the steps that it needs.
+    `blocked` says why it cannot be run; `after` are the steps that it needs. One that `measures`
+    them is done only while what it produced is no older than what they did.
     """
 
     arguments: tuple[str, ...]
     produces: Path
     blocked: str = ""
     after: tuple["Step", ...] = ()
+    measures: bool = False
 
     def done(self) -> bool:
-        """Returns whether the step's summary is there."""
-        return self.produces.exists()
+        """Returns whether what it produces is there, and is of the runs as they are now."""
+        runs = [step.produces for step in self.after] if self.measures else []
+        return analyses.up_to_date(self.produces, runs)
 
     @property
     def told(self) -> str:
@@ -123,7 +126,7 @@ def _analysis(
     absent = (_absent(name, data_dir, name in made_when_trained) for name, _ in parse_data(asked))
     produces = analyses.folder(table, row, cell, workdir) / analyses.RESULTS
     blocked = next(filter(None, absent), "")
-    return Step((*words, f"--data_dir={data_dir}"), produces, blocked, runs)
+    return Step((*words, f"--data_dir={data_dir}"), produces, blocked, runs, measures=True)
 
 
 def _evaluation(
@@ -134,7 +137,8 @@ def _evaluation(
     words += [f"--corrupt={cell.corrupt}"] if cell.corrupt else []
     home = trained.blocked if cell.corrupt else ""
     blocked = home or _absent(cell.data, data_dir)
-    return Step((*words, f"--data_dir={data_dir}"), where / summary.NAME, blocked, (trained,))
+    words.append(f"--data_dir={data_dir}")
+    return Step(tuple(words), where / summary.NAME, blocked, (trained,), measures=True)
 
 
 def _unfit(training: Training) -> str:

@@ -89,9 +89,11 @@ def compare(
     By manipulation and over all. A record that one of the two could not score counts in neither.
 
     Raises:
-      DataError: one table lacks records of the other (they are named), or their labels differ.
+      DataError: one table lacks records of the other (they are named), their labels differ, or a
+        video has frames of both labels.
     """
     first, second = aligned(first, second)
+    results.video_names(first)
     both = first.scored & second.scored
     found = []
     for method, chosen in results.groups(first).items():
@@ -135,17 +137,13 @@ def _differences(
     ways = _ways(first, index, side, bootstrap, seed)
     once = np.ones((1, len(side)), np.int64)
     sides = [_levels(table, index, side) for table in (first, second)]
+    values = [_measured(rows, once) for rows in sides]
+    drawn = [_measured(sides[1], w) - _measured(sides[0], w) for w in ways]
     test = _test(side, index, first["score"], second["score"])
     found = []
-    for name in LEVELS:
-        level, _, measure = name.partition("_")
-        a, b = (float(MEASURES[measure](count(rows[level], once))[0]) for rows in sides)
-        pairs = [
-            interval([MEASURES[measure](count(sides[1][level], weights))
-                      - MEASURES[measure](count(sides[0][level], weights))])
-            for weights in ways
-        ]  # fmt: skip
-        lo, hi = wider(pairs)
+    for place, name in enumerate(LEVELS):
+        a, b = (float(value[place, 0]) for value in values)
+        lo, hi = wider([interval([differences[place]]) for differences in drawn])
         p = test if name == "video_auc" else None
         where = str(first["data"][0]), str(first["split"][0]), method, name
         reason = "" if ways else "no interval: fewer than 2 videos on a side"
@@ -182,6 +180,17 @@ def _levels(table: ScoreTable, index: np.ndarray, side: np.ndarray) -> dict:
         "video": sort(side, means, np.arange(len(side))),
         "frame": sort(table["label"], table["score"], index),
     }
+
+
+def _measured(levels: dict, weights: np.ndarray) -> np.ndarray:
+    """`LEVELS` under each of the weights (draws, videos), (len(LEVELS), draws)."""
+    chunk = max(1, metrics.CHUNK // len(levels["frame"].label))
+    parts = []
+    for start in range(0, max(len(weights), 1), chunk):
+        counted = {n: count(rows, weights[start : start + chunk]) for n, rows in levels.items()}
+        asked = (name.partition("_") for name in LEVELS)
+        parts.append([MEASURES[measure](counted[level]) for level, _, measure in asked])
+    return np.concatenate(parts, axis=1)
 
 
 def _test(side: np.ndarray, index: np.ndarray, *scores: np.ndarray) -> float | None:

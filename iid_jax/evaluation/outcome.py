@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy import stats
 
 from iid_jax.evaluation import analyses, chain, page, summary
 from iid_jax.evaluation.compare import compare
@@ -98,10 +99,12 @@ def _told(known: list[dict[str, Any]], found: list[dict[str, Any] | None]) -> st
 
 
 def _number(table: Table, row: Row, cell: Cell, workdir: Path) -> dict[str, Any] | None:
-    """A cell's value, lo, hi and reason; None where it was not measured."""
+    """A cell's value, lo, hi and reason; None where the run, as it is now, was not measured."""
     if cell.detector:
         return analyses.number(table, row, cell, workdir)
-    made = summary.read(chain.summary_folder(workdir, row, cell))
+    where = chain.summary_folder(workdir, row, cell)
+    run = chain.run_folder(workdir, row.training) / summary.NAME
+    made = summary.read(where) if analyses.up_to_date(where / summary.NAME, [run]) else None
     if made is None:
         return None
     chosen = [
@@ -171,16 +174,24 @@ def _pair(table: Table, row: Row, method: str, workdir: Path) -> tuple[float, fl
 
 
 def _judged(found: Sequence[tuple[float, float]]) -> str:
-    """The mean over seeds; its half-width holds the records' share and the seeds' spread."""
+    """The mean over n seeds ± its half-width, the root of r^2 + (t s)^2 / n, and the verdict.
+
+    r^2 is the mean square of the half-widths over test records: the seeds share these, so that it
+    does not shrink with n. s is the standard deviation over seeds, t Student's 97.5 % quantile of
+    n - 1 degrees of freedom. One seed has no s: what is told is of that seed alone.
+    """
     differences, halves = (np.array(part) for part in zip(*found, strict=True))
-    mean = float(differences.mean())
-    spread = float(differences.std(ddof=1)) if len(found) > 1 else 0.0
-    # Seeds share the test records, whose share in the error does not shrink with them.
-    half = float(np.sqrt(np.square(halves).mean() + (1.96 * spread) ** 2 / len(found)))
+    seeds, mean = len(found), float(differences.mean())
+    half = float(np.sqrt(np.square(halves).mean()))
+    if seeds > 1:
+        error = differences.std(ddof=1) / np.sqrt(seeds)
+        half = float(np.hypot(half, stats.t.ppf(0.975, seeds - 1) * error))
     verdict = (
         "inconclusive" if half > NARROW else "no effect seen" if abs(mean) < half else "an effect"
     )
-    return f"{mean:+.3f} ± {half:.3f} over {len(found)} seed(s): {verdict}"
+    if seeds == 1:
+        return f"{mean:+.3f} ± {half:.3f} in one seed: {verdict} in it; others were not tried"
+    return f"{mean:+.3f} ± {half:.3f} over {seeds} seeds: {verdict}"
 
 
 def _line(cells: Sequence[str]) -> str:

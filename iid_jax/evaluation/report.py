@@ -8,12 +8,13 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from iid_jax.config import Config
-from iid_jax.data import people, sampler
+from iid_jax.data import people, sampler, schema
 from iid_jax.data.catalog import Catalog
 from iid_jax.data.corrupt import Corruption
 from iid_jax.data.roles import roles
 from iid_jax.errors import DataError, nearest
 from iid_jax.evaluation import (
+    calibration,
     examples,
     localisation,
     page,
@@ -28,6 +29,9 @@ from iid_jax.models import detector as models
 
 PROBE, VALIDATION = "probe", "val"
 SCORES, REPORT, LOG = "scores", "report.html", "metrics.jsonl"
+_NEW_PEOPLE = ("test", VALIDATION)
+_AT_THRESHOLD = (localisation.BOX_RECALL, localisation.FALSE_BOXES)
+_FITTED_HERE = "the box threshold was chosen on pictures of this very split"
 _NO_HOME = "the data set that the detector was trained on is not there: no validation scores"
 
 
@@ -85,8 +89,9 @@ def evaluate_run(
 ) -> dict[str, Any]:
     """Scores a detector on every record of the targets and writes what was found under `out`.
 
-    Writes scores/<data>.<split>.csv (and, of the data set it was trained on, the probe and the
-    validation split's), summary.json and report.html; returns the summary.
+    Writes scores/<data>.<split>.csv (and, of the data set it was trained on, the probe's and, of
+    the manipulations trained on, the validation split's), summary.json and report.html; returns
+    the summary.
 
     Args:
       detector: module, variables, input spec and anchors.
@@ -122,8 +127,12 @@ def evaluate_run(
     )
     trained_on = [t.catalog for t in targets if t.catalog.name == job.home]
     home = home or next(iter(trained_on), None)
+    for target in targets:
+        _score(job, *target)  # Whole: the fit of the temperature, if first, would score a part.
     parts = [_evaluate(job, target, home) for target in targets]
     rows = [row for part in parts for row in (*part.results, *part.robustness)]
+    beside = job.scored.keys() - {_name(target) for target in targets}
+    rows += [results.unscored_result(job.scored[n].table) for n in beside if n[1] == PROBE]
     data = {t.catalog.name: summary.describe_data(t.catalog) for t in targets}
     made = summary.build(command, config.seed, config, data, rows, train_stats)
     lines = page.read_log(log or out / LOG)
@@ -175,17 +184,17 @@ def _evaluate(job: _Job, target: Target, home: Catalog | None) -> page.Part:
         pictures=examples.held_out(scored, catalog, job.spec, operating, job.config.seed),
         swaps=examples.partial_swaps(swaps, operating) if swaps else (),
         notes=notes,
-        validation=validation,
+        validation=calibration.apart(validation, scored.table),
         robustness=robustness.results(scored.table, worse, *job.statistics),
     )
 
 
-def _score(job: _Job, catalog: Catalog, split: str, name: str = "") -> Scored:
-    """The scores of a split, made and written once; `name` is what they call the split."""
+def _score(job: _Job, catalog: Catalog, split: str, name: str = "", methods=()) -> Scored:
+    """The scores of a split, or its `methods`, made and written once; they call it `name`."""
     name = name or split
     if (catalog.name, name) not in job.scored:
         label = f"score {catalog.name} {name}"
-        rows = catalog.select(split)
+        rows = catalog.select(split, methods=methods)
         scored = score(job.detect, catalog, rows, job.spec, job.batch_size, job.quiet, label)
         scored.table.columns["split"] = np.full(len(rows), name)
         write_csv(job.out / SCORES / file_name(catalog.name, name), scored.table)
@@ -194,22 +203,29 @@ def _score(job: _Job, catalog: Catalog, split: str, name: str = "") -> Scored:
 
 
 def _validation(job: _Job, home: Catalog | None) -> tuple[ScoreTable | None, str]:
-    """The scores of the validation split of the data set trained on, or why there are none."""
+    """The validation scores of what it was trained on, or why there are none."""
     if home is None:
         return None, _NO_HOME
     if not len(home.select(VALIDATION)):
         return None, f"{home.name} has no validation split"
-    return _score(job, home, VALIDATION).table, ""
+    try:
+        methods = sampler.chosen_methods(home, job.config.data)
+    except DataError as error:
+        return None, str(error)
+    table = _score(job, home, VALIDATION, methods=methods).table
+    return table.take((table["label"] == schema.REAL) | np.isin(table["method"], methods)), ""
 
 
 def _leak(job: _Job, catalog: Catalog, test: ScoreTable) -> list[results.Result]:
     split = str(test["split"][0])
+    if split not in _NEW_PEOPLE:
+        reason = f"people of the {split} split are not new to the detector"
+        return results.undefined_leak(catalog.name, split, reason)
     if not len(catalog.select(PROBE)):
         return results.undefined_leak(catalog.name, split, "the data set has no probe split")
     known = roles(catalog, sampler.chosen_methods(catalog, job.config.data))
     probe = _score(job, catalog, PROBE).table
-    measured = results.leak_results(test, probe, known, *job.statistics)
-    return [*measured, results.unscored_result(probe)]
+    return results.leak_results(test, probe, known, *job.statistics)
 
 
 def _localise(
@@ -232,6 +248,9 @@ def _localise(
     measured = operating, *job.statistics
     rows = localisation.partial_swap_results(catalog.name, split, swaps, *measured)
     rows += localisation.localisation_results(scored, catalog, truths, *measured)
+    if operating is not None and _name(target) == (operating.data, VALIDATION):
+        none = {"value": None, "lo": None, "hi": None, "reason": _FITTED_HERE}
+        rows = [{**r, **none} if r["metric"] in _AT_THRESHOLD else r for r in rows]
     return operating, swaps, rows, _notes(operating, swaps)
 
 

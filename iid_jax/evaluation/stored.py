@@ -9,7 +9,7 @@ import numpy as np
 
 from iid_jax.config import EvalConfig
 from iid_jax.errors import DataError
-from iid_jax.evaluation import compare, page, report, results, robustness, summary
+from iid_jax.evaluation import calibration, compare, page, report, results, robustness, summary
 from iid_jax.evaluation.compare import Difference
 from iid_jax.evaluation.table import ScoreTable, read_csv
 
@@ -102,7 +102,7 @@ def _part(tables: Tables, name: tuple[str, str], drawn: tuple[int, int]) -> page
         table=table,
         results=rows,
         from_scores=report.from_scores(path, drawn[1]),
-        validation=validation,
+        validation=calibration.apart(validation, table),
         robustness=robustness.results(table, worse, *drawn),
     )
 
@@ -143,11 +143,15 @@ def _split_up(table: ScoreTable) -> dict[tuple[str, str], ScoreTable]:
 
 
 def _describe(name: str, tables: Tables) -> dict[str, Any]:
-    videos = [table["video_id"] for (data, _), (table, _) in tables.items() if data == name]
-    joined = np.concatenate(videos)
+    given = [table for (data, _), (table, _) in tables.items() if data == name]
+    # Corrupted splits hold the records of the clean one again.
+    videos, records = (
+        len(np.unique(np.concatenate([table[column] for table in given])))
+        for column in ("video_id", "record")
+    )
     return {
         "fingerprint": None,
-        "videos": len(np.unique(joined)),
-        "frames": len(joined),
+        "videos": videos,
+        "frames": records,
         "landmarker": None,
     }

@@ -9,7 +9,7 @@ from iid_jax.evaluation import calibration
 from iid_jax.evaluation.table import COLUMNS, ScoreTable, sigmoid
 
 
-def table(logit, label, per_video=1):
+def table(logit, label, per_video=1, data="d/c"):
     number = np.arange(len(logit)) // per_video
     texts = {name: np.full(len(logit), "") for name in COLUMNS}
     method = np.where(label == 1, "m", "original")
@@ -18,7 +18,7 @@ def table(logit, label, per_video=1):
     return ScoreTable(
         {
             **texts,
-            "record": np.array([f"d/c:{v}#{i}#0" for i, v in enumerate(video)]),
+            "record": np.array([f"{data}:{v}#{i}#0" for i, v in enumerate(video)]),
             "video_id": video,
             "method": method,
             "label": label,
@@ -66,7 +66,7 @@ def test_temperature_is_that_of_scikit_learns_regression_and_near_the_truth():
 def test_temperature_of_validation_mends_the_calibration_of_test():
     label, logit = overconfident(3)
     other, more = overconfident(4)
-    found = calibration.calibration(table(logit, label, 4), table(more, other), 50, 0)
+    found = calibration.calibration(table(logit, label, 4), table(more, other, 1, "d/v"), 50, 0)
     assert found["frame_ece"].value > 0.1
     assert found["frame_ece_calibrated"].value < 0.03
     assert found["frame_ece"].lo < found["frame_ece"].value < found["frame_ece"].hi
@@ -92,6 +92,16 @@ def test_without_validation_scores_the_reason_is_told_and_the_plain_error_stays(
     assert found["temperature"].reason == "the val file is missing"
     assert found["frame_ece_calibrated"].value is None
     assert found["frame_ece"].value == pytest.approx(calibration.ece(label, sigmoid(logit)))
+
+
+def test_temperature_is_not_judged_on_records_that_it_was_fitted_on():
+    label, logit = overconfident(count=400)
+    own, apart = table(logit, label), table(*overconfident(1, 400)[::-1], data="d/v")
+    found = calibration.calibration(own, own.take(np.arange(40)), 0, 0)
+    assert found["temperature"].value is not None and found["frame_ece"].value is not None
+    assert found["frame_ece_calibrated"].value is None
+    assert "these very records" in found["frame_ece_calibrated"].reason
+    assert calibration.calibration(own, apart, 0, 0)["frame_ece_calibrated"].value is not None
 
 
 def test_a_table_without_a_score_has_no_calibration():

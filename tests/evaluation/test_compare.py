@@ -1,6 +1,7 @@
 """Two runs on the same records: DeLong by brute force, paired intervals, and what is refused."""
 
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -132,13 +133,36 @@ def test_paired_interval_is_narrower_than_that_of_unpaired_draws():
 
 
 def test_where_few_people_are_shown_the_interval_is_over_people():
-    label, first, second = pair()
-    video = np.arange(len(label)) // 3
-    few = np.array([f"p{v // 10}" for v in video])
+    # What tells the second detector from the first is whom it takes for a fake: the ten videos of
+    # a person are worth little more than one.
+    label, first, _ = pair(videos=120)
+    person = np.arange(len(label)) // 3 // 20 * 2 + label
+    second = first + np.random.default_rng(1).normal(size=12)[person]
+    few = np.array([f"p{p}" for p in person])
     over_videos = of(compare.compare(table(first, label, 3), table(second, label, 3), 500))
     tables = (table(s, label, 3, few) for s in (first, second))
     over_people = of(compare.compare(*tables, 500))
-    assert over_people.hi - over_people.lo >= over_videos.hi - over_videos.lo
+    assert over_people.difference == over_videos.difference
+    assert over_people.hi - over_people.lo > 1.5 * (over_videos.hi - over_videos.lo)
+
+
+def test_draws_are_counted_a_few_at_a_time_with_the_same_outcome(monkeypatch):
+    label, first, second = pair()
+    tables = table(first, label, 3), table(second, label, 3)
+    at_once = compare.compare(*tables, 100)
+    monkeypatch.setattr(compare.metrics, "CHUNK", 7 * len(label))
+    assert compare.compare(*tables, 100) == at_once
+
+
+def test_memory_does_not_grow_with_draws_times_frames():
+    label, first, second = pair(frames=100, videos=80)
+    tables = table(first, label, 100), table(second, label, 100)
+    tracemalloc.start()
+    compare.compare(*tables, 1000)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    # One array of all draws of all frames has 64 MB.
+    assert peak < 150e6
 
 
 def test_missing_predictions_are_named():
@@ -157,6 +181,15 @@ def test_labels_that_disagree_are_named():
     other.columns["label"] = 1 - label
     with pytest.raises(DataError, match=r"disagree on the label of d/c:"):
         compare.compare(table(first, label, 3), other)
+
+
+def test_video_of_both_labels_is_named():
+    label, first, second = pair()
+    tables = [table(s, label, 3) for s in (first, second)]
+    for each in tables:
+        each.columns["video_id"] = np.where(np.arange(len(label)) < 6, "same", each["video_id"])
+    with pytest.raises(DataError, match="video 'same' has frames of both labels"):
+        compare.compare(*tables)
 
 
 def test_one_class_or_one_video_of_each_has_a_reason():
