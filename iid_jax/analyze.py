@@ -64,7 +64,7 @@ def _parser() -> Parser:
     parser.add_argument("--baseline", help="influence: mean, blur, or mean,blur (both)")
     parser.add_argument("--people", type=int, help="embedding: people shown (16)")
     parser.add_argument("--config", help="subsets: config file[:arguments] to train with")
-    parser.add_argument("--subsets", type=int, help="subsets: how many (4)")
+    parser.add_argument("--subsets", type=int, help="subsets: how many by features (4)")
     parser.add_argument(
         "--by", help="subsets: features (k-means on the detector's, the default) or method"
     )
@@ -100,6 +100,11 @@ def _check(flags: argparse.Namespace) -> None:
         )
     if flags.by and flags.by not in DIVISIONS:
         raise UsageError(f"--by: unknown {flags.by!r}{nearest(flags.by, DIVISIONS)}")
+    if flags.by == "method" and flags.subsets:
+        raise UsageError(
+            f"--subsets={flags.subsets}: --by=method makes one subset of each manipulation; "
+            "leave it out, or give --by=features"
+        )
     if name == "leak" and flags.data:
         raise UsageError(
             f"--data={flags.data}: leak is measured on the data each detector was trained on; "
@@ -168,7 +173,7 @@ def _write(job: Job, found: "Section", command: str) -> None:
     from iid_jax.leakage import page, section
 
     for name, (figure, _) in found.figures.items():
-        (job.out / f"{name}.png").write_bytes(plots.png(figure))
+        summary.write_bytes(job.out / f"{name}.png", plots.png(figure))
     stored = section.merged(section.read(job.out), [found], _about(job, command))
     text = json.dumps(stored, indent=1, ensure_ascii=False, allow_nan=False)
     summary.write_text(job.out / section.RESULTS, text + "\n")

@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -59,6 +60,22 @@ def test_what_a_stranger_s_results_file_says_is_text_on_the_page(
     assert "c2VjcmV0" not in text
 
 
+def test_a_picture_that_is_cut_off_leaves_the_one_before(
+    folder, run_dir, practice_dir, tmp_path, monkeypatch
+):
+    def killed(path, content):
+        with path.open("wb") as file:
+            file.write(content[: len(content) // 2])
+        raise KeyboardInterrupt
+
+    out = tmp_path / "out"
+    shutil.copytree(folder, out)
+    before = (out / "leak.png").read_bytes()
+    monkeypatch.setattr(Path, "write_bytes", killed)
+    assert analyze(run_dir, practice_dir, out, "leak") == 130
+    assert (out / "leak.png").read_bytes() == before
+
+
 def test_unusable_pictures_end_with_3(run_dir, practice_dir, tmp_path, monkeypatch, capsys):
     from iid_jax.leakage import leak
 
@@ -86,6 +103,10 @@ def test_unusable_pictures_end_with_3(run_dir, practice_dir, tmp_path, monkeypat
         (["cam", "--feature=embedding"], "no map for Grad-CAM in 'embedding'"),
         (["subsets"], "subsets needs --config"),
         (["subsets", "--config=c.py", "--by=person"], "--by: unknown 'person'"),
+        (
+            ["subsets", "--config=c.py", "--by=method", "--subsets=3"],
+            "--subsets=3: --by=method makes one subset of each manipulation; leave it out",
+        ),
         (["probe", "--subsets=3"], "--subsets goes with subsets, not with probe"),
         (["influence", "--baseline=grey"], "--baseline: unknown 'grey'"),
     ],

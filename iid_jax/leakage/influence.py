@@ -190,8 +190,10 @@ def _add(
         auc = Metric(None, n_videos=count, reason=reason)
     else:
         columns = video, label, found.value
-        measured = metrics.evaluate_scores(*columns, ("frame_auc",), plan.bootstrap, plan.seed)
-        auc = measured["frame_auc"]
+        person = catalog.columns["identity"][found.rows]
+        auc = metrics.evaluate_scores(
+            *columns, ("frame_auc",), plan.bootstrap, plan.seed, identity=person
+        )["frame_auc"]
     section.add(detector, data, ALL, AUC, auc)
     for name, side in ((GENUINE, schema.REAL), (FAKE, schema.FAKE)):
         chosen = label == side

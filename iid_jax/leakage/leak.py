@@ -57,13 +57,14 @@ def _measure(
     known = roles(catalog, sampler.chosen_methods(catalog, network.loaded.config.data))
     test = look(network, catalog, catalog.select("test"), quiet=quiet)
     probe = look(network, catalog, catalog.select("probe", label=schema.REAL), quiet=quiet)
-    label = catalog.columns["label"][test.rows]
+    video, label, person = (
+        catalog.columns[name][test.rows] for name in ("video_id", "label", "identity")
+    )
     new = _faces(catalog, test, label == schema.REAL)
     met = _faces(catalog, probe, np.ones(len(probe.rows), bool))
     found = leak_aucs(known, met, new, *drawn)
     found[DONORS_ABOVE] = donors_above(known, met, new, *drawn)
-    video = catalog.columns["video_id"][test.rows]
-    found |= metrics.evaluate_scores(video, label, test.logit, (AUC,), *drawn)
+    found |= metrics.evaluate_scores(video, label, test.score, (AUC,), *drawn, identity=person)
     found[DONORS] = Metric(len(known.donors))
     for metric, measured in found.items():
         section.add(network.name, f"{catalog.name}:test", ALL, metric, measured)

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Protocol
 
 import cv2
 import numpy as np
+from scipy import special
 
 from iid_jax.data import pipeline
 from iid_jax.data.canvas import CanvasSpec
@@ -40,6 +41,11 @@ class Seen(NamedTuple):
     features: dict[str, np.ndarray]
     logit: np.ndarray
     unreadable: int
+
+    @property
+    def score(self) -> np.ndarray:
+        """P(fake) (N,), which is what a video's score is the mean of."""
+        return special.expit(self.logit.astype(np.float64))
 
 
 class Network:

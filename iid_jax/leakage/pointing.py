@@ -162,7 +162,8 @@ def box_average_precision(
 
     point = float(precision(np.ones((1, len(names)), int))[0])
     if len(names) < 2 or not bootstrap:
-        return Metric(point, n_videos=len(names), reason="no interval: one video only")
+        reason = "no interval: one video only" if bootstrap else ""
+        return Metric(point, n_videos=len(names), reason=reason)
     rng = np.random.default_rng(seed)
     draws = [precision(resample(len(names), 50, rng)) for _ in range(-(-bootstrap // 50))]
     return Metric(point, *interval(draws), len(names))

@@ -1,8 +1,9 @@
 """The premise: is the identity of a fake its target's, its donor's, or nobody's?
 
-A probe of genuine faces is applied to fakes. It is fitted to pictures of other clips than the ones
-the fakes were made from, so that a background cannot tell who was the target; the pristine frames
-of the same fakes, under the same probe, are what the fakes are compared with.
+A probe of genuine faces is applied to fakes. It is fitted to other clips of the targets than the
+ones that the fakes were made from, so that a background cannot tell who was the target; where too
+few people have several clips it is fitted to another part of the same one, and a note says so. The
+pristine frames of the same fakes, under the same probe, are what the fakes are compared with.
 """
 
 from typing import NamedTuple
@@ -13,13 +14,17 @@ from iid_jax.data import schema
 from iid_jax.leakage import figures, probe
 from iid_jax.leakage.network import Network, Seen, look
 from iid_jax.leakage.section import Section, mean
-from iid_jax.leakage.takes import Setting
+from iid_jax.leakage.takes import SAME_CLIP, Setting
 from iid_jax.measures import Metric
 
 TARGET, DONOR, ENTROPY = "top1_target", "top1_donor", "entropy"
 TO_TARGET, TO_DONOR, TO_OTHERS = "distance_target", "distance_donor", "distance_others"
 PRISTINE = "pristine"
 NOTHING = "no fake of this split has a pristine frame among the pictures that the probe can spare"
+SAME_BACKGROUND = (
+    "too few people have several clips, so the premise's probe is fitted to other frames of the "
+    "clips that the fakes were made from: a background alone can name a fake's target."
+)
 PANELS = {
     "share named first": {TARGET: "its target", DONOR: "its donor"},
     "distance (1: a pristine frame's to its own person)": {
@@ -65,6 +70,9 @@ def measure(
         missing = Metric(None, reason=NOTHING)
         section.add(network.name, setting.data, PRISTINE, TARGET, missing)
         return
+    note = f"{setting.data}: {SAME_BACKGROUND}"
+    if setting.takes.apart == SAME_CLIP and note not in section.notes:
+        section.notes.append(note)
     made = look(network, setting.catalog, fakes, [feature], quiet)
     pristine = np.isin(seen.rows, partners)
     real_rows, real = seen.rows[pristine], seen.features[feature][pristine]
@@ -100,25 +108,32 @@ def _by_method(rows: list[dict], metric: str) -> dict[str, tuple]:
 
 
 def _fakes(setting: Setting) -> tuple[np.ndarray, np.ndarray]:
-    """Rows of fakes whose pristine frame is among the fitted pictures, and of those frames.
+    """Rows of fakes whose pristine frame the premise's probe does not see, and of those frames.
 
-    The probe of the premise is fitted to the other side, so it has not seen these frames.
+    They are of targets who have pictures on the other side as well.
     """
     catalog = setting.catalog
     rows = catalog.select(setting.split, label=schema.FAKE)
     partners = catalog.pristine_of(rows)
-    known = np.isin(catalog.columns["identity"][rows], _other_side(setting)[1])
+    identity = catalog.columns["identity"]
+    known = np.isin(identity[rows], identity[_spared(setting)])
     chosen = np.isin(partners, setting.takes.fit) & known
     return rows[chosen], np.unique(partners[chosen])
+
+
+def _spared(setting: Setting) -> np.ndarray:
+    """Rows of genuine pictures that no fake of the premise was made from."""
+    return np.concatenate([setting.takes.choose, setting.takes.test])
 
 
 def _other_side(setting: Setting) -> tuple[np.ndarray, np.ndarray]:
     """Rows that the premise's probe is fitted to: other clips than the fakes', and their people.
 
-    People of one clip only (donors that were never genuine in training) stand with that.
+    People of one clip only (donors that were never genuine in training) stand with that: they are
+    answers that a fake can get, and no targets.
     """
     parts, identity = setting.takes, setting.catalog.columns["identity"]
-    spared = np.concatenate([parts.choose, parts.test])
+    spared = _spared(setting)
     alone = parts.fit[~np.isin(identity[parts.fit], identity[spared])]
     rows = np.concatenate([spared, alone])
     return rows, np.unique(identity[rows])

@@ -105,8 +105,12 @@ def measure(
         for target, split in targets:
             data = f"{target.name}:{split}"
             seen = look(network, target, target.select(split), quiet=quiet)
-            columns = [target.columns[name][seen.rows] for name in ("video_id", "label")]
-            found = metrics.evaluate_scores(*columns, seen.logit, (AUC,), bootstrap, seed)[AUC]
+            video, label, person = (
+                target.columns[name][seen.rows] for name in ("video_id", "label", "identity")
+            )
+            found = metrics.evaluate_scores(
+                video, label, seen.score, (AUC,), bootstrap, seed, identity=person
+            )[AUC]
             section.add(network.name, data, ALL, AUC, found)
             fakes = int((division.subset < count).sum())
             section.add(network.name, data, ALL, FAKES, Metric(fakes))

@@ -13,13 +13,16 @@ TEST_SHARE, FIT_SHARE = 1 / 3, 0.6
 # The share of the people whose test pictures choose the regularisation and are not reported.
 CHOOSING_SHARE = 0.25
 LEAST_PEOPLE = 4
+# What keeps the tested pictures apart.
+OTHER_CLIPS = "other clips or photographs"
+SAME_CLIP = "another part of the same clip or set of photographs"
 
 
 class Takes(NamedTuple):
     """Rows of the catalog: `fit`, `choose` (regularisation) and `test`; and the `people` (K,).
 
     Every person has pictures in `fit`. `apart` says what keeps the pictures of `test` and
-    `choose` away from those of `fit`: other clips, or another part of the same one.
+    `choose` away from those of `fit`: OTHER_CLIPS, or SAME_CLIP.
     """
 
     people: np.ndarray
@@ -79,11 +82,7 @@ def divide(catalog: Catalog, split: str, seed: int) -> Takes:
     choosing = set(order[: max(1, round(CHOOSING_SHARE * len(tested)))].tolist())
     choose = np.concatenate([r for i, (_, r) in enumerate(tested) if i in choosing])
     test = np.concatenate([r for i, (_, r) in enumerate(tested) if i not in choosing])
-    apart = (
-        "other clips or photographs"
-        if several
-        else "another part of the same clip or set of photographs"
-    )
+    apart = OTHER_CLIPS if several else SAME_CLIP
     return Takes(np.unique(identity[fit]), fit, choose, test, apart)
 
 

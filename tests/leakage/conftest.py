@@ -1,5 +1,6 @@
 """People who differ in colour only, and detectors whose answers can be worked out by hand."""
 
+import itertools
 from pathlib import Path
 
 import cv2
@@ -14,6 +15,8 @@ from iid_jax.config import Config
 from iid_jax.data import schema
 from iid_jax.data.catalog import Catalog
 from iid_jax.errors import DataError
+from iid_jax.evaluation import results
+from iid_jax.evaluation.score import DetectorFunction, score
 from iid_jax.leakage.network import Network
 from iid_jax.models import InputSpec
 from iid_jax.models.detector import Outputs
@@ -189,6 +192,42 @@ def make_people():
         return MemoryCatalog(made)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def uneven(records):
+    """Test videos of unlike frames beside the training's records.
+
+    People have several clips each and are on one side only, so intervals over them are wider.
+    """
+    rng, made = np.random.default_rng(0), [r for r in records if r.split != "test"]
+    for number in range(8):
+        method, donor, more = ("swap", "n9", 25) if number % 2 else ("original", "", 0)
+        hue = more + rng.integers(0, 120)
+        for clip, frame in itertools.product(range(4), range(4)):
+            red = int(hue + rng.integers(0, 110))
+            place = "test", clip, frame, method, donor, (90, 90, 90)
+            made.append(record(f"n{number}", (red, 90, 90), *place))
+    return MemoryCatalog(made)
+
+
+@pytest.fixture(scope="session")
+def of_a_run():
+    """The video AUC of a detector on the test split, as `evaluate` puts it into summary.json."""
+
+    def evaluated(network, catalog, bootstrap):
+        loaded = network.loaded
+        detect = DetectorFunction(loaded.module, network.spec, None).bind(loaded.variables)
+        rows = catalog.select("test")
+        table = score(detect, catalog, rows, network.spec, network.batch_size, quiet=True).table
+        (found,) = [
+            row
+            for row in results.detection_results(table, bootstrap, seed=0)
+            if (row["metric"], row["method"]) == ("video_auc", "all")
+        ]
+        return found
+
+    return evaluated
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from iid_jax import metrics
 from iid_jax.data import canvas
 from iid_jax.errors import DataError
 from iid_jax.leakage import influence
@@ -110,3 +111,19 @@ def test_the_auc_is_told_where_the_halves_agree_and_kept_back_where_not(
     kept_back = row("colours, mean", "influence_auc")
     assert kept_back["value"] is None and "0 to within rounding" in kept_back["reason"]
     assert {"influence", "influence-cells"} <= set(section.figures)
+
+
+def test_the_interval_of_the_auc_is_over_people_where_that_is_wider(wholes, uneven, tmp_path):
+    plan = Plan(images=64, contexts=8, baselines=("mean",), bootstrap=200)
+    section = influence.measure([wholes], [(uneven, "test")], plan, tmp_path, quiet=True)
+    (row,) = [row for row in section.rows if row["metric"] == "influence_auc"]
+    rows = choose(uneven, "test", plan.images, plan.seed)
+    scores = MaskedScores(wholes)
+    found = influences(wholes, scores, uneven, rows, plan, "mean", tmp_path, quiet=True)
+    columns = [uneven.columns[name][rows] for name in ("video_id", "label")]
+    alone, people = (
+        metrics.evaluate_scores(*columns, found.value, ["frame_auc"], 200, identity=identity)
+        for identity in (None, uneven.columns["identity"][rows])
+    )
+    assert people["frame_auc"].lo < alone["frame_auc"].lo
+    assert (row["lo"], row["hi"]) == (people["frame_auc"].lo, people["frame_auc"].hi)

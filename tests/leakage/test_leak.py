@@ -29,6 +29,13 @@ def test_a_detector_that_answers_the_same_to_everybody_has_no_leak(catalog, make
     assert of(section, "donors_above_90", "blind")["value"] == 0.0
 
 
+def test_the_video_auc_is_the_one_of_the_run(uneven, make_network, of_a_run):
+    sure = make_network("sure", gain=20.0)
+    found = of(measure([Home(sure, uneven)], bootstrap=200, quiet=True), "video_auc", "sure")
+    expected = of_a_run(sure, uneven, 200)
+    assert all(found[name] == expected[name] for name in ("value", "lo", "hi"))
+
+
 def test_people_who_were_genuine_in_training_are_told_by_their_low_scores(catalog, network):
     section = measure([Home(network, catalog)], bootstrap=0, quiet=True)
     assert of(section, "familiarity_auc")["value"] == 1.0

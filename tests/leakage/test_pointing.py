@@ -79,6 +79,17 @@ def test_without_true_boxes_there_is_a_reason():
     assert found.value is None and found.reason == "no true boxes"
 
 
+@pytest.mark.parametrize(
+    ("videos", "bootstrap", "reason"),
+    [(2, 0, ""), (1, 0, ""), (1, 20, "no interval: one video only"), (2, 20, "")],
+)
+def test_an_interval_that_nobody_asked_for_has_no_reason(videos, bootstrap, reason):
+    truth = np.tile([0.2, 0.2, 0.6, 0.6], (2, 1))
+    video, score = np.arange(2) % videos, np.ones((2, 1))
+    found = box_average_precision(video, truth, truth[:, None], score, 0.5, bootstrap)
+    assert found.reason == reason and (found.lo is None) == (videos < 2 or not bootstrap)
+
+
 @pytest.fixture(scope="module")
 def people(make_people):
     return make_people({f"p{k}": 1 for k in range(6)}, frames=2, fakes=True, around=(90, 90, 90))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from iid_jax.leakage import existence, takes
+from iid_jax.leakage import existence, premise, takes
 from iid_jax.leakage.network import look
 
 PEOPLE = 12
@@ -51,6 +51,24 @@ def test_the_distances_are_those_of_the_standardised_colours(network, catalog, s
     expected = np.mean(others) / np.mean(own)
     found = swapped.value(method="pristine", metric="distance_others")
     assert found == pytest.approx(expected, rel=1e-3)
+
+
+def test_people_whose_only_clip_the_probe_has_seen_are_no_targets(network, make_people):
+    clips = {f"p{k:02d}": 3 for k in range(PEOPLE)} | {"p99": 1}
+    section = measured(network, make_people(clips, frames=3, fakes=True))
+    rows = [r for r in section.rows if r["metric"] == "top1_target"]
+    assert [(r["method"], r["n"]) for r in rows] == [("pristine", PEOPLE), ("swap", PEOPLE)]
+    # The fakes of p11 have the colour of p99, who is still somebody that they can be taken for.
+    assert section.value(method="swap", metric="top1_donor") == 1.0
+
+
+def test_backgrounds_that_can_tell_the_target_are_told_of(network, make_people, swapped):
+    note = f"colours/default:test: {premise.SAME_BACKGROUND}"
+    assert note not in swapped.notes
+    one_clip_each = make_people({f"p{k}": 1 for k in range(6)}, frames=10, fakes=True)
+    networks = [network, network]
+    section = existence.measure(networks, [(one_clip_each, "test")], "global", False, 0, quiet=True)
+    assert section.notes.count(note) == 1
 
 
 def test_without_fakes_there_is_a_reason(network, make_people):

@@ -77,3 +77,14 @@ def test_the_auc_is_measured_for_every_number_of_subsets(network, make_network, 
     assert [row["detector"] for row in found] == ["1 subsets", "2 subsets", "3 subsets"]
     assert set(section.figures) == {"subsets", "subsets-pictures", "subsets-methods"}
     assert len(section.details["subset_of"]) == len(division.rows)
+
+
+def test_the_auc_is_the_one_of_the_run(make_network, uneven, of_a_run):
+    sure = make_network("sure", gain=20.0)
+    division, targets = subsets.by_method(uneven), [(uneven, "test")]
+    section = subsets.measure(
+        uneven, division, lambda part, count: sure, targets, sure.spec, bootstrap=200, quiet=True
+    )
+    (found,) = [row for row in section.rows if row["metric"] == "video_auc"]
+    expected = of_a_run(sure, uneven, 200)
+    assert all(found[name] == expected[name] for name in ("value", "lo", "hi"))
