@@ -4,8 +4,9 @@
 
 Rows: fakes left untouched, swapped whole, swapped in part, the mix of them, self-blended images,
 mix and self-blends in equal shares, the mix with alpha blending only (the mix itself blends half of
-its swaps by Poisson), and with windows only where the two faces differ most. By default the data set's own fakes are swaps of ten donors' whole
-faces, none of whom is seen genuine (--arguments, --trained).
+its swaps by Poisson), and with windows only where the two faces differ most. By default the data
+set's own fakes are swaps of ten donors' whole faces, none of whom is seen genuine (--arguments,
+--trained).
 
 Columns, of people that training never saw: video AUC, the mean over the manipulations of the
 training (`seen`) and over the others (`unseen`), and leak AUC (`leak`, 0.5 is none).

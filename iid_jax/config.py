@@ -73,8 +73,9 @@ class DataConfig:
             raise UsageError(f"config.data.workers must be 0 to 256, got {self.workers}")
         if self.identity_gap == "target" and self.pairing != "independent":
             raise UsageError(
-                f"config.data.pairing={self.pairing!r} needs the targets of fakes among the genuine "
-                "people, which identity_gap='target' excludes; set --config.data.pairing=independent"
+                f"config.data.pairing={self.pairing!r} needs the targets of fakes among the "
+                "genuine people, which identity_gap='target' excludes; set "
+                "--config.data.pairing=independent"
             )
 
 
