@@ -133,7 +133,7 @@ class AugmentConfig:
     """Probabilities and strengths of the augmentations, the same for both labels.
 
     The default is the quickstart's mix; `resample` and what follows it are the published pipeline's
-    others.
+    others. Its probabilities are in configs/paper.py.
     """
 
     scale: Range = (0.9, 0.1)

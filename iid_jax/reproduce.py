@@ -33,6 +33,8 @@ def main(argv: list[str]) -> int:
     from iid_jax.evaluation import chain, outcome, protocols
 
     table = protocols.table(flags.table, flags.form, flags.data)
+    if flags.weights:
+        table = protocols.from_weights(table, flags.weights)
     workdir = Path(flags.workdir)
     steps = chain.plan(_chosen(table, flags.rows), workdir, flags.data_dir)
     if flags.dry_run:
@@ -60,6 +62,10 @@ def _parser() -> Parser:
         "--data",
         default="practice_faces",
         help=f"practice_faces or photo_swaps, of {made}; of all but practice faceforensics/c23 too",
+    )
+    parser.add_argument(
+        "--weights",
+        help="start the paper's detectors from DIR/<backbone>.safetensors or .pth, as it does",
     )
     parser.add_argument(
         "--rows", help="train and evaluate these alone, by name: '*donors=10, paired: *'"

@@ -129,6 +129,24 @@ def test_the_short_form_has_all_rows_of_the_full_one_and_takes_over_the_quick_ru
     assert {row.training for row in quick} <= {row.training for row in short}
 
 
+def test_pretrained_weights_make_runs_and_tables_of_their_own(tmp_path):
+    (tmp_path / "resnet34.pth").write_bytes(b"")
+    made = protocols.table("sota")
+    table = protocols.from_weights(made, str(tmp_path))
+    assert outcome.files(table, tmp_path) != outcome.files(made, tmp_path)
+    names = [{row.training.name for row in t.rows} for t in (made, table)]
+    assert len(names[1]) == len(names[0]) and not names[0] & names[1]
+    steps = [s for s in chain.plan(table, tmp_path, tmp_path) if "--workdir" in s.told]
+    started = {step.told.split("init_from=")[1].split()[0]: step.blocked for step in steps}
+    assert str(tmp_path / "resnet34.pth") in started
+    asked = str(tmp_path / "xception.safetensors")
+    assert started[asked] == f"{asked} (or .pth): weights of xception are not there"
+    probes = [protocols.table("probe", data="faceforensics/c23") for _ in range(2)]
+    probes[1] = protocols.from_weights(probes[1], str(tmp_path))
+    folders = [{step.produces for step in chain.plan(t, tmp_path, tmp_path)} for t in probes]
+    assert not folders[0] & folders[1]
+
+
 def test_arms_differ_in_the_method_and_the_steps_to_their_plateau_alone():
     rows = [r for r in protocols.table("practice").rows if r.training.name.endswith("-0")]
     by_arm = {}
@@ -173,6 +191,7 @@ def test_network_that_this_version_cannot_start_from_is_told(tmp_path):
         (["--table=probe", "--data=celeb_df/v2"], "faceforensics/c23"),
         (["--table=practice", "--data=faceforensics/c23"], "allowed: photo_swaps, practice_faces"),
         (["--table=sota", "--config.seed=1"], "--config.seed"),
+        (["--table=practice", "--weights=w"], "--weights=w: practice trains networks of our own"),
         (["--table=sota", "--rows=Ours, resnet43"], "names no row of sota; --dry_run"),
         (["--table=probe", "--rows=*"], "measures its rows together"),
         ([], "--table"),

@@ -145,9 +145,12 @@ def _unfit(training: Training) -> str:
     """Why this version cannot make the detector."""
     try:
         overrides, _ = split_overrides(list(training.overrides))
-        registry.entry(config_file.load(training.config, overrides).model.backbone)
+        model = config_file.load(training.config, overrides).model
+        registry.entry(model.backbone)
     except UsageError as error:
         return f"{training.config}: {error}"
+    if model.init_from and not Path(model.init_from).exists():
+        return f"{model.init_from} (or .pth): weights of {model.backbone} are not there"
     return ""
 
 

@@ -8,7 +8,9 @@ where their source was read; a cell that is None is not published, or was not lo
 import dataclasses
 import itertools
 from collections.abc import Callable
+from pathlib import Path
 
+from iid_jax import config_file
 from iid_jax.errors import UsageError, nearest
 from iid_jax.evaluation import arms, leakage_tables
 from iid_jax.evaluation.declared import Cell, Row, Table, Training
@@ -42,6 +44,40 @@ def table(name: str, form: str = "full", data: str = "practice_faces") -> Table:
         return made
     # One workdir holds the tables of several data sets.
     return dataclasses.replace(made, file=f"{name}.{data.replace('/', '.')}.{form}")
+
+
+def from_weights(table: Table, folder: str) -> Table:
+    """Returns the table with trainings that start from published weights of their backbones.
+
+    They lie in `folder` as <backbone>.safetensors or .pth, of which the first found is taken. The
+    runs are others than those from random weights, and so is the table's file.
+
+    Raises:
+      UsageError: the table's networks are small ones of the made data sets, of which none are
+        published.
+    """
+    if any(row.training.data.partition("/")[0] in arms.MADE for row in table.rows):
+        raise UsageError(
+            f"--weights={folder}: {table.name} trains networks of our own; leave it out"
+        )
+
+    def started(row: Row) -> Row:
+        training = row.training
+        backbone = config_file.load(training.config).model.backbone
+        there = [Path(folder) / f"{backbone}{ending}" for ending in (".safetensors", ".pth")]
+        chosen = next(filter(Path.exists, there), there[0])
+        overrides = (*training.overrides, f"--config.model.init_from={chosen}")
+        name = f"{training.name}-pretrained"
+        changed = dataclasses.replace(training, name=name, overrides=overrides)
+        return dataclasses.replace(row, training=changed)
+
+    return dataclasses.replace(
+        table,
+        rows=tuple(started(row) for row in table.rows),
+        file=f"{table.file or table.name}.pretrained",
+        analysis=table.analysis
+        and dataclasses.replace(table.analysis, folder=f"{table.analysis.folder}-pretrained"),
+    )
 
 
 # ------------------------------------------------------------------------------- the paper's tables

@@ -23,9 +23,10 @@ MEASUREMENTS = {
     "probe": Measurement(
         "Do the features hold identities?",
         "A linear classifier of identity is fitted to frozen features of genuine pictures and "
-        "tested on pictures of other clips. Raw pixels and a network of random weights stand "
-        "beside: coarse appearance alone identifies people, and only what lies above these two was "
-        "learnt. By manipulation: whom the same probe takes fakes for.",
+        "tested on pictures of other clips (where there are none, of another part of the same). "
+        "Raw pixels and a network of random weights stand beside: coarse appearance alone "
+        "identifies people, and only what lies above these two was learnt. By manipulation: whom "
+        "the same probe takes fakes for.",
     ),
     "influence": Measurement(
         "Does identity influence the verdict?",
