@@ -13,6 +13,7 @@ import pytest
 REPOSITORY = Path(__file__).parents[1]
 TEXT = (REPOSITORY / "docs" / "adding.md").read_text(encoding="utf-8")
 FILES = re.findall(r"`([\w./]+)`:\n\n```\w+\n(.*?)^```", TEXT, re.M | re.S)
+PREPARE = re.findall(r"^    python (-m iid_jax\.main prepare .*)$", TEXT, re.M)
 CHANGES = re.findall(r"^```diff\n(.*?)^```", TEXT, re.M | re.S)
 COPIED = ("iid_jax", "configs", "datasets", "tests", "pyproject.toml", "docs")
 # What each recipe gives, seen from a process of its own: all that importing it takes.
@@ -60,13 +61,13 @@ def copy(tmp_path_factory) -> Path:
     return root
 
 
-def run(copy: Path, *words, **more: str) -> str:
+def run(copy: Path, *words, ends: int = 0, **more: str) -> str:
     """Runs Python in the copy, which comes before the installed package; returns its output."""
     path = os.pathsep.join([str(copy), str(copy / "tests")])
     environment = {**os.environ, "PYTHONPATH": path, **more}
     command = [sys.executable, *map(str, words)]
     done = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.returncode == ends, done.stdout + done.stderr
     return done.stdout
 
 
@@ -111,9 +112,13 @@ def test_the_data_set_is_prepared_with_its_pairs(copy, studio, tmp_path):
     made.fake("fake/alice_bob_01.mp4", "alice", "bob")
     made.fake("fake/mallory_bob_01.mp4", "mallory", "bob")
     made.text("fake/notes.txt", "no clip")
-    words = ["-m", "iid_jax.main", "prepare", "--dataset=corridor", f"--source={made.folder}"]
-    words += ["--data_dir=data", "--frames=4", "--landmarker=drawn_videos:find", "--quiet"]
-    run(copy, *words)
+    prepare, check = PREPARE
+    words = prepare.replace("--source=DIR", f"--source={made.folder}").split()
+    run(copy, *words, "--frames=4", "--landmarker=drawn_videos:find", "--quiet")
+    # These three people are not divided well: one of them is a donor on both sides.
+    assert re.search(
+        r"people in both train and test +0 +1 \(bob\)", run(copy, *check.split(), ends=3)
+    )
     code = (
         "import iid_jax, json\n"
         "print(json.dumps([[r.video_id, r.label, r.pristine_id, r.source_identity, r.frame]"
