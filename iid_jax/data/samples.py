@@ -21,6 +21,8 @@ _PURPOSES = ("align", "forge", "augment", "elsewhere")
 OTHER_FRAMES = 3
 
 # What became of an element; the trainer counts them, so that no fallback stays unseen.
+# Where they hardly differ in any, the fake is shown as it is, `too_alike`: so are half of the whole
+# faces of `expression`, of which mouth and eyes alone differ.
 # An `_elsewhere` was swapped in another frame of its pair: in its own the faces hardly differ.
 # Where no forgery of a genuine picture can be seen, it remains genuine: `no_forgery`. A genuine
 # picture is `unpaired` where its fake has none that the pairing asks for.
