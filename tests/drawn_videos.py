@@ -61,6 +61,8 @@ def write_video(path: Path, pictures: list[np.ndarray], rate: int = 25) -> Path:
         stream = container.add_stream("libx264", rate=rate)
         stream.height, stream.width = pictures[0].shape[:2]
         stream.pix_fmt, stream.options = "yuv420p", {"crf": "16", "preset": "ultrafast"}
+        # By default as many as there are cores, and what is written depends on it.
+        stream.codec_context.thread_count = 2
         for picture in pictures:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(picture)))
         container.mux(stream.encode())

@@ -26,6 +26,8 @@ def write(path, codec="libx264", frames=FRAMES, size=(SIDE, SIDE), options=None)
         stream = container.add_stream(codec, rate=RATE)
         stream.width, stream.height = size
         stream.pix_fmt, stream.options = "yuv420p", {"g": "8"}
+        # By default as many as there are cores, and what is written depends on it.
+        stream.codec_context.thread_count = 2
         for index in range(frames):
             noise = grain.integers(-8, 8, (size[1], size[0], 1))
             image = np.full((size[1], size[0], 3), STEP * index) + noise
