@@ -154,6 +154,18 @@ def _stretched(face: np.ndarray, stretch: Sequence[float], shift: np.ndarray) ->
     return cv2.getPerspectiveTransform(corners, (moved + shift).astype(np.float32))
 
 
+def cut_matrix(corner: Sequence[float], scale: Sequence[float]) -> np.ndarray:
+    """Returns the (3, 3) matrix from a picture's pixels to those of a part of it, resized.
+
+    `corner` is the part's (x0, y0), `scale` (across, down). Pixel centres are at whole numbers, as
+    in OpenCV's resize: hence the half pixels.
+    """
+    matrix = np.diag([*scale, 1.0])
+    for axis in (0, 1):
+        matrix[axis, 2] = (0.5 - corner[axis]) * scale[axis] - 0.5
+    return matrix
+
+
 def transform_points(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
     """Returns points (N, 2) under the projective matrix (3, 3), float64."""
     lifted = np.asarray(points, np.float64) @ matrix[:, :2].T + matrix[:, 2]

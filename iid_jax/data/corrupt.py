@@ -8,7 +8,6 @@ stream, so that a corrupted data set is the same whatever the order it is read i
 import dataclasses
 import hashlib
 import io
-import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -137,10 +136,8 @@ def parse(text: str) -> list[Corruption]:
       UsageError: an unknown kind, or a level that is not 1 to 5.
     """
     found = []
-    asked = itertools.chain.from_iterable(
-        KINDS if item == "all" else (item,) for item in text.split(",")
-    )
-    for item in asked:
+    asked = text.split(",")
+    for item in [kind for word in asked for kind in (KINDS if word == "all" else [word])]:
         kind, colon, level = item.partition(":")
         if kind not in KINDS:
             raise UsageError(f"--corrupt: unknown kind {kind!r}{nearest(kind, (*KINDS, 'all'))}")

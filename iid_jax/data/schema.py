@@ -115,14 +115,7 @@ def to_crop(points: np.ndarray, crop: np.ndarray, size: tuple[int, int]) -> np.n
 def crop_matrix(crop: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Returns the (3, 3) matrix by which `to_crop` takes frame points to a stored crop's pixels."""
     x0, y0, x1, y1 = (float(v) for v in crop)
-    across, down = size[1] / (x1 - x0), size[0] / (y1 - y0)
-    return np.array(
-        [
-            [across, 0.0, (0.5 - x0) * across - 0.5],
-            [0.0, down, (0.5 - y0) * down - 0.5],
-            [0.0, 0.0, 1.0],
-        ]
-    )
+    return geometry.cut_matrix((x0, y0), (size[1] / (x1 - x0), size[0] / (y1 - y0)))
 
 
 def make_record(

@@ -44,7 +44,7 @@ def place(
         scale = photographs.cut_scale(window)
         picture = photographs.cut(picture, window, scale)
         landmarks = photographs.to_cut(landmarks, window, scale)
-        to_cut = _shrinking(window, (scale, scale))
+        to_cut = geometry.cut_matrix(window[:2], (scale, scale))
     columns = {"label": schema.REAL, "method": "", "split": "", "video_id": "", "identity": ""}
     try:
         record = schema.make_record(picture, landmarks, frame=0, **columns)
@@ -75,11 +75,3 @@ def _refusal(picture: np.ndarray, landmarks: np.ndarray) -> str | None:
     if (high < 0).any() or (low > (width - 1, height - 1)).any():
         return OUTSIDE
     return TOO_SMALL if (high - low).max() < LEAST else None
-
-
-def _shrinking(window: tuple[int, ...], scale: tuple[float, float]) -> np.ndarray:
-    """The matrix from pixels of a picture to those of a part of it, resized."""
-    matrix = np.diag([*scale, 1.0])
-    for axis in (0, 1):
-        matrix[axis, 2] = (0.5 - window[axis]) * scale[axis] - 0.5
-    return matrix

@@ -5,13 +5,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from iid_jax import metrics
 from iid_jax.data import sampler, schema
 from iid_jax.data.catalog import Catalog
 from iid_jax.data.roles import roles
 from iid_jax.leak_metrics import DONORS_ABOVE, FAMILIARITY, LEAK, Faces, donors_above, leak_aucs
 from iid_jax.leakage import figures
-from iid_jax.leakage.network import Network, Seen, look
+from iid_jax.leakage.network import Network, Seen, look, video_auc
 from iid_jax.leakage.section import ALL, Section
 from iid_jax.measures import Metric
 
@@ -57,14 +56,12 @@ def _measure(
     known = roles(catalog, sampler.chosen_methods(catalog, network.loaded.config.data))
     test = look(network, catalog, catalog.select("test"), quiet=quiet)
     probe = look(network, catalog, catalog.select("probe", label=schema.REAL), quiet=quiet)
-    video, label, person = (
-        catalog.columns[name][test.rows] for name in ("video_id", "label", "identity")
-    )
+    label = catalog.columns["label"][test.rows]
     new = _faces(catalog, test, label == schema.REAL)
     met = _faces(catalog, probe, np.ones(len(probe.rows), bool))
     found = leak_aucs(known, met, new, *drawn)
     found[DONORS_ABOVE] = donors_above(known, met, new, *drawn)
-    found |= metrics.evaluate_scores(video, label, test.score, (AUC,), *drawn, identity=person)
+    found[AUC] = video_auc(catalog, test, *drawn)
     found[DONORS] = Metric(len(known.donors))
     for metric, measured in found.items():
         section.add(network.name, f"{catalog.name}:test", ALL, metric, measured)

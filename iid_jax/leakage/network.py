@@ -10,10 +10,12 @@ import cv2
 import numpy as np
 from scipy import special
 
+from iid_jax import metrics
 from iid_jax.data import pipeline
 from iid_jax.data.canvas import CanvasSpec
 from iid_jax.data.catalog import Catalog
 from iid_jax.errors import DataError, UsageError, nearest
+from iid_jax.measures import Metric
 from iid_jax.progress import Progress
 
 PIXEL_SIDE = 24
@@ -46,6 +48,15 @@ class Seen(NamedTuple):
     def score(self) -> np.ndarray:
         """P(fake) (N,), which is what a video's score is the mean of."""
         return special.expit(self.logit.astype(np.float64))
+
+
+def video_auc(catalog: Catalog, seen: Seen, bootstrap: int, seed: int) -> Metric:
+    """Returns the video AUC of what was seen, as reports have it."""
+    video, label, person = (
+        catalog.columns[name][seen.rows] for name in ("video_id", "label", "identity")
+    )
+    drawn = ("video_auc",), bootstrap, seed
+    return metrics.evaluate_scores(video, label, seen.score, *drawn, identity=person)["video_auc"]
 
 
 class Network:

@@ -10,12 +10,11 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.cluster import KMeans
 
-from iid_jax import metrics
 from iid_jax.data import canvas, schema
 from iid_jax.data.catalog import Catalog
 from iid_jax.errors import DataError
 from iid_jax.leakage import figures, probe
-from iid_jax.leakage.network import Network, look
+from iid_jax.leakage.network import Network, look, video_auc
 from iid_jax.leakage.section import ALL, Section
 from iid_jax.measures import Metric
 
@@ -105,12 +104,7 @@ def measure(
         for target, split in targets:
             data = f"{target.name}:{split}"
             seen = look(network, target, target.select(split), quiet=quiet)
-            video, label, person = (
-                target.columns[name][seen.rows] for name in ("video_id", "label", "identity")
-            )
-            found = metrics.evaluate_scores(
-                video, label, seen.score, (AUC,), bootstrap, seed, identity=person
-            )[AUC]
+            found = video_auc(target, seen, bootstrap, seed)
             section.add(network.name, data, ALL, AUC, found)
             fakes = int((division.subset < count).sum())
             section.add(network.name, data, ALL, FAKES, Metric(fakes))
