@@ -181,10 +181,6 @@ def test_a_frame_whose_face_is_elsewhere_is_no_pristine_frame(practice):
 @pytest.fixture(scope="module")
 def thousand(practice):
     """Scales, local positives (1000, A), and location targets of partial fakes."""
-    return partial_fakes(practice)
-
-
-def partial_fakes(practice):
     only = SwapConfig(untouched=0.0, global_=0.0, partial=1.0)
     draws, maker = maker_of(practice, swap=only)
     found = []
