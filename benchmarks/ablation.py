@@ -4,9 +4,11 @@
 
 Rows: fakes left untouched, swapped whole, swapped in part, the mix of them, self-blended images,
 mix and self-blends in equal shares, the mix with alpha blending only (the mix itself blends half of
-its swaps by Poisson), and with windows only where the two faces differ most. By default the data
-set's own fakes are swaps of ten donors' whole faces, none of whom is seen genuine (--arguments,
---trained).
+its swaps by Poisson), and with windows only where the two faces differ most or half as large; then
+the mix under other losses: the weight of the ADM's (`config.loss.beta`, 0.3 here), how many of a
+genuine face's anchors it learns from (4 at least; `genuine anchors`), and with anchors that touch
+the fake's mask but match no box among the negatives (`none ignored`). By default the data set's own
+fakes are swaps of ten donors' whole faces, none of whom is seen genuine (--arguments, --trained).
 
 Columns, of people that training never saw: video AUC, the mean over the manipulations of the
 training (`seen`) and over the others (`unseen`), and leak AUC (`leak`, 0.5 is none).
@@ -41,6 +43,12 @@ ROWS: dict[str, dict[str, str]] = {
     "mix, picky windows": {"data.swap.dssim_share": "0.7"},
     "SBI": {"data.forgery": "self_blend"},
     "mix + SBI": {"data.forgery": "swap,self_blend"},
+    "mix, small windows": {"data.swap.scales": "((20.0,40.0),(40.0,60.0),(60.0,80.0))"},
+    "mix, beta 0.1": {"loss.beta": "0.1"},
+    "mix, beta 1": {"loss.beta": "1.0"},
+    "mix, no genuine anchors": {"loss.min_negatives": "0"},
+    "mix, 32 genuine anchors": {"loss.min_negatives": "32"},
+    "mix, none ignored": {"loss.negatives": "all"},
 }
 COLUMNS = ("seen", "unseen", "leak")
 
