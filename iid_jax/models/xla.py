@@ -18,7 +18,7 @@ UPDATE_IN_PLACE = {"xla_cpu_copy_insertion_use_region_analysis": True}
 def compute_dtype(name: str) -> Any:
     """Returns the type to compute in: float32, bfloat16, or for "auto" what the device is good at.
 
-    "auto" is bfloat16 on TPU, GPU and CPUs with AVX512-BF16, float32 elsewhere.
+    "auto" is bfloat16 on TPU, GPU and CPUs with AVX512-BF16 (but not AMX), float32 elsewhere.
     """
     if name != "auto":
         return jnp.dtype(name)
@@ -48,5 +48,15 @@ def _is_known(option: dict[str, str | bool]) -> bool:
 
 
 def _cpu_has_bfloat16() -> bool:
+    """Whether XLA's bfloat16 kernels are this CPU's fastest: with AVX512-BF16 and without AMX.
+
+    With AMX (Sapphire and Emerald Rapids) they take up to twice as long as Eigen's in float32: a
+    train step of EfficientNet-b0 2.76 s of CPU time for 1.29 s, of `resnet_small` 0.31 for 0.18.
+    """
+    flags = _cpu_flags()
+    return "avx512_bf16" in flags and "amx_bf16" not in flags
+
+
+def _cpu_flags() -> frozenset[str]:
     cpuinfo = Path("/proc/cpuinfo")
-    return cpuinfo.exists() and "avx512_bf16" in cpuinfo.read_text()
+    return frozenset(cpuinfo.read_text().split() if cpuinfo.exists() else ())

@@ -39,6 +39,22 @@ def test_eigens_kernels_are_not_for_cpus_that_compute_in_bfloat16(monkeypatch):
     assert xla.compiler_options() == xla.UPDATE_IN_PLACE
 
 
+@pytest.mark.parametrize(
+    ("flags", "dtype"),
+    [
+        ({"avx2"}, "float32"),
+        ({"avx2", "avx512_bf16"}, "bfloat16"),
+        ({"avx2", "avx512_bf16", "amx_bf16"}, "float32"),
+    ],
+)
+def test_a_cpu_computes_in_what_its_kernels_are_fast_in(monkeypatch, flags, dtype):
+    if jax.default_backend() != "cpu":
+        pytest.skip("the type is chosen by the kind of CPU on CPUs only")
+    monkeypatch.setattr(xla, "_cpu_flags", lambda: frozenset(flags))
+    assert xla.compute_dtype("auto") == dtype
+    assert (xla.EIGEN_KERNELS.keys() <= xla.compiler_options().keys()) == (dtype == "float32")
+
+
 def test_parameters_are_updated_without_a_copy_of_them():
     def step(weights, x):
         def loss(weights):
