@@ -26,3 +26,13 @@ def test_robustness_starts_from_clean_at_level_0():
     axis = plots.robustness({"blur": [(1, 0.8), (2, 0.7)]}, 0.9, "video AUC").axes[0]
     assert list(axis.get_lines()[0].get_xdata()) == [0, 1, 2]
     assert list(axis.get_lines()[0].get_ydata()) == [0.9, 0.8, 0.7]
+
+
+def test_names_are_drawn_as_they_are():
+    label, score = np.array([0, 1, 1, 0]), np.array([0.1, 0.9, 0.4, 0.6])
+    names = ["all", r"$\frac$", "_hidden", "m" * 80]
+    figure = plots.roc(dict.fromkeys(names, (label, score)))
+    assert plots.png(figure)
+    told = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+    assert told[2] == " _hidden" and len(told[3]) < 40 and len(told) == 4
+    assert plots.png(plots.score_histogram(dict.fromkeys(names, score)))

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+# Of more manipulations than this, the ones found least are drawn.
+MOST = 10
+
+
 def embed(figure: "Figure") -> str:
     """Returns a figure as a data URI."""
     return "data:image/png;base64," + base64.b64encode(plots.png(figure)).decode()
@@ -29,15 +33,19 @@ def quality(
     """Returns roc, precision_recall, histogram, reliability and robustness, embedded.
 
     Empty where there is nothing to draw. `rows` are the results of the table, `worse` those under
-    corruptions.
+    corruptions. `drawn` says which manipulations are, where not all.
     """
     curves = _curves(table)
+    methods = _found_least(curves)
+    curves = {name: columns for name, columns in curves.items() if name in (results.ALL, *methods)}
     curve, clean = robustness.curves(rows, worse)
     drawn = plots.robustness(curve, clean, "video AUC") if curve else None
+    count = len(set(table["method"][table["label"] == schema.FAKE].tolist()))
     return {
+        "drawn": f"Drawn: the {MOST} of {count} found least, and all." if count > MOST else "",
         "roc": embed(plots.roc(curves)),
         "precision_recall": embed(plots.precision_recall(curves)),
-        "histogram": embed(plots.score_histogram(_by_method(table))),
+        "histogram": embed(plots.score_histogram(_by_method(table, methods))),
         "reliability": embed(plots.reliability(_bins(table, validation))),
         "robustness_figure": embed(drawn) if drawn else "",
     }
@@ -53,14 +61,25 @@ def _curves(table: ScoreTable) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     return curves
 
 
-def _by_method(table: ScoreTable) -> dict[str, np.ndarray]:
-    scored = table.take(table.scored)
-    methods = sorted(
-        set(scored["method"].tolist()), key=lambda name: (name != schema.ORIGINAL, name)
-    )
-    return {name: scored["score"][scored["method"] == name] for name in methods} or {
-        "no scored records": np.zeros(0)
+def _found_least(curves: dict[str, tuple[np.ndarray, np.ndarray]]) -> list[str]:
+    """At most `MOST` manipulations, those of lowest video AUC, in the order given."""
+    auc = {
+        name: metrics.auc(*columns) if len(np.unique(columns[0])) == 2 else 0.0
+        for name, columns in curves.items()
+        if name != results.ALL
     }
+    least = sorted(auc, key=auc.get)[:MOST]
+    return [name for name in auc if name in least]
+
+
+def _by_method(table: ScoreTable, methods: Sequence[str]) -> dict[str, np.ndarray]:
+    """Scores of the records of genuine pictures, whatever these are called, and by manipulation."""
+    scored = table.take(table.scored)
+    genuine = scored["label"] == schema.REAL
+    sides = {schema.ORIGINAL: genuine}
+    sides |= {name: ~genuine & (scored["method"] == name) for name in methods}
+    found = {name: scored["score"][rows] for name, rows in sides.items() if rows.any()}
+    return found or {"no scored records": np.zeros(0)}
 
 
 def _bins(table: ScoreTable, validation: ScoreTable | None) -> dict[str, tuple]:

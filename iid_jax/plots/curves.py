@@ -9,6 +9,8 @@ import numpy as np
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+# Longer names are cut: a legend is no wider than this many letters.
+LONGEST = 36
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f7f7f")
 _CURVES = {
     "loss": lambda name: "loss" in name,
@@ -27,7 +29,7 @@ def roc(curves: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> "Figure":
         if len(np.unique(label)) == 2:
             false, true, _ = roc_curve(label, score)
             width = 2.4 if name == "all" else 1.4
-            axes[0].plot(false, true, color=colour, lw=width, label=name)
+            axes[0].plot(false, true, color=colour, lw=width, label=shown(name))
     axes[0].set(xlabel="genuine called fake", ylabel="fakes found", xlim=(0, 1), ylim=(0, 1.005))
     axes[0].set_aspect("equal")
     if axes[0].get_legend_handles_labels()[0]:
@@ -42,7 +44,7 @@ def score_histogram(scores: Mapping[str, np.ndarray]) -> "Figure":
     for axis, (name, values), colour in zip(axes, scores.items(), _colours(), strict=False):
         share = np.full(len(values), 100.0 / max(len(values), 1))
         axis.hist(values, edges, weights=share, color=colour)
-        axis.set_title(f"{name} ({len(values)})", loc="left", fontsize=9, pad=3)
+        axis.set_title(f"{shown(name)} ({len(values)})", loc="left", fontsize=9, pad=3)
         axis.set_ylabel("%", rotation=0, labelpad=8)
         axis.axvline(0.5, color="0.6", lw=0.8, ls=":")
     axes[-1].set(xlabel="P(fake)", xlim=(0, 1))
@@ -67,6 +69,12 @@ def training_curves(lines: Sequence[Mapping[str, Any]]) -> "Figure":
         if len(chosen) > 1:
             axis.legend(frameon=False, fontsize=8)
     return figure
+
+
+def shown(name: str) -> str:
+    """Returns a name as matplotlib draws it: no formula between `$`, none hidden by a first `_`."""
+    cut = name if len(name) <= LONGEST else name[: LONGEST - 1] + "…"
+    return (" " if cut.startswith("_") else "") + cut.replace("$", r"\$")
 
 
 def _figure(

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from iid_jax.plots.curves import _colours, _figure
+from iid_jax.plots.curves import _colours, _figure, shown
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -26,7 +26,7 @@ def precision_recall(curves: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> "Fi
         if len(np.unique(label)) == 2:
             precision, recall, _ = precision_recall_curve(label, score)
             width = 2.4 if name == "all" else 1.4
-            axes[0].step(recall, precision, color=colour, lw=width, label=name, where="post")
+            axes[0].step(recall, precision, color=colour, lw=width, label=shown(name), where="post")
             axes[0].axhline(np.mean(label), color=colour, lw=0.8, ls=":")
     axes[0].set(xlabel="recall: fakes found", ylabel="precision: fakes among those called fake")
     axes[0].set(xlim=(0, 1.005), ylim=(0, 1.005))
