@@ -10,13 +10,14 @@ import numpy as np
 from scipy import optimize
 
 from iid_jax.evaluation.table import ScoreTable, sigmoid
-from iid_jax.measures import Metric, interval, resample
+from iid_jax.measures import Metric, interval, resample, wider
 
 ECE, CALIBRATED, TEMPERATURE = "frame_ece", "frame_ece_calibrated", "temperature"
 BINS = 15
 # A temperature at an end of this range is none: the scores are separable, or say nothing.
 RANGE = (0.02, 50.0)
 _FITTED_HERE = "the temperature was fitted on these very records"
+_NO_LOGIT = "a record has a score and no logit"
 
 
 class Reliability(NamedTuple):
@@ -82,37 +83,57 @@ def calibration(
 ) -> dict[str, Metric]:
     """Returns the calibration errors of a table's records, before and after the temperature.
 
-    Intervals are over videos. `why_none` says why there are no validation scores. The error after
-    the temperature is undefined where that was fitted on records of the table itself.
+    Intervals are the wider of those over videos and over people. `why_none` says why there are no
+    validation scores. The error after the temperature is undefined where that was fitted on records
+    of the table itself.
     """
     fitted = Metric(None, reason=why_none or "no validation scores")
     if validation is not None:
         known = validation.take(validation.scored)
         fitted = fit_temperature(known["label"], known["logit"])
     rows = table.take(table.scored)
-    index = np.unique(rows.videos(), return_inverse=True)[1]
-    drawn = rows["label"], index, bootstrap, seed
-    found = {ECE: _measured(rows["score"], *drawn), TEMPERATURE: fitted}
-    if fitted.value is not None and apart(validation, table) is not None:
-        found[CALIBRATED] = _measured(sigmoid(rows["logit"] / fitted.value), *drawn)
-    else:
-        reason = fitted.reason or _FITTED_HERE
+    found = {ECE: _measured(rows, rows["score"], bootstrap, seed), TEMPERATURE: fitted}
+    reason = fitted.reason
+    if apart(validation, table) is None:
+        reason = reason or _FITTED_HERE
+    elif not np.isfinite(rows["logit"]).all():
+        reason = reason or _NO_LOGIT
+    if reason:
         found[CALIBRATED] = Metric(None, n_videos=found[ECE].n_videos, reason=reason)
+    else:
+        score = sigmoid(rows["logit"] / fitted.value)
+        found[CALIBRATED] = _measured(rows, score, bootstrap, seed)
     return found
 
 
-def _measured(
-    score: np.ndarray, label: np.ndarray, index: np.ndarray, bootstrap: int, seed: int
-) -> Metric:
-    videos = int(index.max()) + 1 if len(index) else 0
+def _measured(rows: ScoreTable, score: np.ndarray, bootstrap: int, seed: int) -> Metric:
+    _, first, index = np.unique(rows.videos(), return_index=True, return_inverse=True)
+    videos = len(first)
     if not videos:
         return Metric(None, reason="no record has a score")
-    sums = _sums(label, score, index, BINS)
+    sums = _sums(rows["label"], score, index, BINS)
     value = float(_error(sums, np.ones((1, videos)))[0])
     if videos < 2:
         return Metric(value, n_videos=videos, reason="no interval: fewer than 2 videos")
-    weights = resample(videos, bootstrap, np.random.default_rng(seed))
-    return Metric(value, *interval([_error(sums, weights)] if bootstrap else []), videos)
+    if not bootstrap:
+        return Metric(value, n_videos=videos)
+    person = np.unique(rows.people()[first], return_inverse=True)[1]
+    rng = np.random.default_rng(seed)
+    by_video = resample(videos, bootstrap, rng)
+    by_person = resample(int(person.max()) + 1, bootstrap, rng)[:, person]
+    intervals = [_around(value, _error(sums, weights)) for weights in (by_video, by_person)]
+    return Metric(value, *wider(intervals), videos)
+
+
+def _around(value: float, drawn: np.ndarray) -> tuple[float, float]:
+    """The interval of the draws (N,), moved from their mean to the value.
+
+    A mean of absolute gaps only grows with noise, and a draw has the noise of the records twice:
+    its percentiles themselves often lie above the value.
+    """
+    lo, hi = interval([drawn])
+    moved = value - float(drawn.mean())
+    return max(lo + moved, 0.0), hi + moved
 
 
 def _sums(label: np.ndarray, score: np.ndarray, cluster: np.ndarray, bins: int) -> np.ndarray:

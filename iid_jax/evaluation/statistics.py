@@ -88,17 +88,16 @@ def blur_results(
     """
     rows = some_frames(catalog, catalog.select(split))
     blur = measure(catalog, rows, spec, (FACE_BLUR,))[FACE_BLUR]
-    columns = {name: catalog.columns[name][rows] for name in ("video_id", "label", "method")}
+    names = ("video_id", "label", "method", "identity")
+    columns = {name: catalog.columns[name][rows] for name in names}
     genuine = columns["label"] == schema.REAL
     found = []
     for method in sorted(set(columns["method"][~genuine].tolist())):
         chosen = genuine | (columns["method"] == method)
-        video, label = columns["video_id"][chosen], columns["label"][chosen]
-        measured = metrics.evaluate_scores(
-            video, label, blur[chosen], ("video_auc",), bootstrap, seed
-        )
-        entry = results.result(catalog.name, split, method, FACE_BLUR_AUC, measured["video_auc"])
-        found.append(entry)
+        video, label, identity = (columns[n][chosen] for n in ("video_id", "label", "identity"))
+        given = video, label, blur[chosen], ("video_auc",), bootstrap, seed
+        measured = metrics.evaluate_scores(*given, identity=identity)["video_auc"]
+        found.append(results.result(catalog.name, split, method, FACE_BLUR_AUC, measured))
     return found
 
 

@@ -108,3 +108,30 @@ def test_a_table_without_a_score_has_no_calibration():
     label, logit = np.array([0, 1]), np.array([np.nan, np.nan])
     found = calibration.calibration(table(logit, label), None, 5, 0)
     assert found["frame_ece"].value is None and found["frame_ece"].reason
+
+
+def test_interval_holds_the_value_where_the_calibration_is_perfect():
+    for seed in range(20):
+        label, logit = overconfident(seed, 200, temperature=1.0)
+        found = calibration.calibration(table(logit, label), None, 200, 0)["frame_ece"]
+        assert 0.0 <= found.lo <= found.value <= found.hi
+
+
+def test_interval_is_over_people_where_these_are_few():
+    label, logit = overconfident(count=400, temperature=1.0)
+    logit += np.where(np.arange(400) < 200, 4.0, 0.0)
+    rows = table(logit, label)
+    alone = calibration.calibration(rows, None, 300, 0)["frame_ece"]
+    rows.columns["identity"] = np.where(np.arange(400) < 200, "a", "b")
+    of_two = calibration.calibration(rows, None, 300, 0)["frame_ece"]
+    assert of_two.value == alone.value
+    assert of_two.hi - of_two.lo > 2 * (alone.hi - alone.lo)
+
+
+def test_a_score_without_its_logit_is_not_calibrated_and_the_reason_is_told():
+    label, logit = overconfident(count=400)
+    rows, validation = table(logit, label), table(*overconfident(1, 400)[::-1], data="d/v")
+    rows.columns["logit"][3] = np.nan
+    found = calibration.calibration(rows, validation, 0, 0)
+    assert found["frame_ece"].value is not None
+    assert "no logit" in found["frame_ece_calibrated"].reason
