@@ -213,6 +213,10 @@ class Config:
     train: TrainConfig = TrainConfig()
     eval: EvalConfig = EvalConfig()
 
+    def __post_init__(self):
+        if self.seed < 0:
+            raise UsageError(f"config.seed must be at least 0, got {self.seed}")
+
     def to_dict(self) -> dict[str, Any]:
         """Returns the configuration as nested plain dicts and lists, as JSON gives them back."""
         return json.loads(json.dumps(dataclasses.asdict(self)))

@@ -84,6 +84,8 @@ def _check(flags: argparse.Namespace) -> None:
             "--check looks at a data set that is prepared; leave out --source, --limit, --frames, "
             "--landmarker and --beam"
         )
+    if flags.seed < 0:
+        raise UsageError(f"--seed={flags.seed}: must be at least 0")
     if not 0 <= flags.max_bad <= 100:
         raise UsageError(f"--max_bad={flags.max_bad}: must be 0 to 100, in percent")
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from iid_jax.evaluation.declared import Table
 
 FAILED, BAD_DATA, INTERRUPTED = 3, 4, 143
+_MADE = "practice, probe, influence, tsne and subsets"
 # What a child ends with that was asked to stop: its own exit code, or the signal itself.
 _STOPPED = {code for s in (signal.SIGINT, signal.SIGTERM) for code in (128 + s, -s)}
 
@@ -32,7 +33,11 @@ def main(argv: list[str]) -> int:
 
     from iid_jax.evaluation import chain, outcome, protocols
 
-    table = protocols.table(flags.table, flags.form, flags.data)
+    asked = {name: getattr(flags, name) for name in ("form", "data") if getattr(flags, name)}
+    table = protocols.table(flags.table, **asked)
+    if asked and not protocols.on_made(flags.table):
+        name, value = next(iter(asked.items()))
+        raise UsageError(f"--{name}={value} goes with {_MADE}; leave it out of {flags.table}")
     if flags.weights:
         table = protocols.from_weights(table, flags.weights)
     workdir = Path(flags.workdir)
@@ -53,15 +58,14 @@ def _parser() -> Parser:
     from iid_jax.evaluation import protocols
 
     names = ", ".join(protocols.names())
-    made = "practice, probe, influence, tsne and subsets"
     parser = Parser("reproduce", "Make a table: train what is missing, evaluate, print.")
     parser.add_argument("--table", required=True, help=f"one of {names}")
     parser.add_argument("--workdir", default="runs/reproduce", help="where its runs are kept")
-    parser.add_argument("--form", default="full", help=f"full, short or quick, of {made}")
+    parser.add_argument("--form", help=f"full (default), short or quick, of {_MADE}")
     parser.add_argument(
         "--data",
-        default="practice_faces",
-        help=f"practice_faces or photo_swaps, of {made}; of all but practice faceforensics/c23 too",
+        help=f"practice_faces (default) or photo_swaps, of {_MADE}; of all but practice "
+        "faceforensics/c23 too",
     )
     parser.add_argument(
         "--weights",

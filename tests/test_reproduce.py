@@ -93,6 +93,8 @@ def test_network_that_this_version_cannot_start_from_is_told(tmp_path):
         (["--table=practice", "--weights=w"], "--weights=w: practice trains networks of our own"),
         (["--table=sota", "--rows=Ours, resnet43"], "names no row of sota; --dry_run"),
         (["--table=probe", "--rows=*"], "measures its rows together"),
+        (["--table=sota", "--form=quick"], "--form=quick goes with practice"),
+        (["--table=dfdc", "--data=photo_swaps"], "leave it out of dfdc"),
         ([], "--table"),
     ],
 )
@@ -226,6 +228,7 @@ def test_half_width_is_that_of_the_records_and_students_of_the_seeds():
         "+0.110 ± 0.027 over 3 seeds: an effect"
     )
     assert "no effect seen" in judged([(d, 0.01) for d in (0.01, 0.02, 0.03)])
+    assert "no effect seen" in judged([(0.0, 0.0)] * 3)
     # 1.96 in place of 12.7 would make an effect of these two, ± 0.022.
     assert judged([(0.1, 0.01), (0.12, 0.01)]) == "+0.110 ± 0.127 over 2 seeds: inconclusive"
 

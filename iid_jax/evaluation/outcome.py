@@ -9,7 +9,7 @@ import numpy as np
 from scipy import stats
 
 from iid_jax.evaluation import analyses, chain, page, summary
-from iid_jax.evaluation.compare import compare
+from iid_jax.evaluation.compare import Difference, compare
 from iid_jax.evaluation.declared import Cell, Row, Table
 from iid_jax.evaluation.report import LOG, SCORES
 from iid_jax.evaluation.results import ALL
@@ -91,11 +91,13 @@ def _told(known: list[dict[str, Any]], found: list[dict[str, Any] | None]) -> st
         reasons = [f["reason"] for f in found if f is not None]
         return f"undefined: {reasons[0]}" if reasons else ("-" if found else "")
     values = [f["value"] for f in known]
+    undefined = sum(f is not None for f in found) - len(known)
+    of_some = f", {undefined} undefined" if undefined else ""
     if len(values) > 1:
-        return f"{np.mean(values):.3f} ± {np.std(values, ddof=1):.3f}"
+        return f"{np.mean(values):.3f} ± {np.std(values, ddof=1):.3f}{of_some}"
     if known[0]["lo"] is None:
-        return f"{values[0]:.3f}"
-    return f"{values[0]:.3f} ({known[0]['lo']:.3f} to {known[0]['hi']:.3f})"
+        return f"{values[0]:.3f}{of_some}"
+    return f"{values[0]:.3f} ({known[0]['lo']:.3f} to {known[0]['hi']:.3f}){of_some}"
 
 
 def _number(table: Table, row: Row, cell: Cell, workdir: Path) -> dict[str, Any] | None:
@@ -145,9 +147,12 @@ def _differences(table: Table, workdir: Path) -> list[str]:
     for label in dict.fromkeys(row.label for row in table.rows if row.baseline):
         rows = [row for row in table.rows if row.label == label]
         for method in _compared(rows[0]):
-            found = [f for f in (_pair(table, row, method, workdir) for row in rows) if f]
-            if found:
-                lines.append(f"- {label} against {rows[0].baseline}, {method}: {_judged(found)}")
+            pairs = [p for p in (_pair(table, row, method, workdir) for row in rows) if p]
+            if pairs:
+                told = _judged([(p.difference, (p.hi - p.lo) / 2.0) for p in pairs])
+                left_out = max(p.n_left_out for p in pairs)
+                told += f" (up to {left_out} records without a score left out)" if left_out else ""
+                lines.append(f"- {label} against {rows[0].baseline}, {method}: {told}")
     return (
         ["", "Differences in video AUC on the same records, paired:", "", *lines] if lines else []
     )
@@ -157,8 +162,8 @@ def _compared(row: Row) -> list[str]:
     return [ALL, *(c.method for c in row.cells if c.method not in (ALL, SEEN))]
 
 
-def _pair(table: Table, row: Row, method: str, workdir: Path) -> tuple[float, float] | None:
-    """(difference, half of its interval's width) of a run and its baseline of the same seed."""
+def _pair(table: Table, row: Row, method: str, workdir: Path) -> Difference | None:
+    """The difference in video AUC of a run and its baseline of the same seed."""
     others = [r for r in table.rows if r.label == row.baseline]
     other = next((r for r in others if r.training.seed == row.training.seed), None)
     name = file_name(row.training.data, "test")
@@ -169,7 +174,7 @@ def _pair(table: Table, row: Row, method: str, workdir: Path) -> tuple[float, fl
         return None
     for found in compare(*(read_csv(path) for path in paths)):
         if (found.method, found.metric) == (method, "video_auc") and found.lo is not None:
-            return found.difference, (found.hi - found.lo) / 2.0
+            return found
     return None
 
 
@@ -187,7 +192,7 @@ def _judged(found: Sequence[tuple[float, float]]) -> str:
         error = differences.std(ddof=1) / np.sqrt(seeds)
         half = float(np.hypot(half, stats.t.ppf(0.975, seeds - 1) * error))
     verdict = (
-        "inconclusive" if half > NARROW else "no effect seen" if abs(mean) < half else "an effect"
+        "inconclusive" if half > NARROW else "no effect seen" if abs(mean) <= half else "an effect"
     )
     if seeds == 1:
         return f"{mean:+.3f} ± {half:.3f} in one seed: {verdict} in it; others were not tried"

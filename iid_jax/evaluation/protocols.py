@@ -18,7 +18,10 @@ from iid_jax.evaluation.leakage_tables import Experiment
 
 FF, CELEB, DFDC = "faceforensics/c23", "celeb_df/v2", "dfdc/default"
 FF_METHODS = ("Deepfakes", "Face2Face", "FaceSwap", "NeuralTextures")
-AUTHORS = "the authors' README, github.com/megvii-research/CADDM; its compression is not stated"
+AUTHORS = (
+    "the authors' README, github.com/megvii-research/CADDM, whose table states no compression; its "
+    "data preparation names the raw videos"
+)
 
 
 def names() -> tuple[str, ...]:
@@ -40,10 +43,15 @@ def table(name: str, form: str = "full", data: str = "practice_faces") -> Table:
         if value not in allowed:
             raise UsageError(f"{what}: unknown {value!r}{nearest(value, allowed)}")
     made = _TABLES[name](form, data)
-    if name != "practice" and name not in leakage_tables.TABLES:
+    if not on_made(name):
         return made
     # One workdir holds the tables of several data sets.
     return dataclasses.replace(made, file=f"{name}.{data.replace('/', '.')}.{form}")
+
+
+def on_made(name: str) -> bool:
+    """Returns whether a table is of the made data sets, in several forms."""
+    return name == "practice" or name in leakage_tables.TABLES
 
 
 def from_weights(table: Table, folder: str) -> Table:
