@@ -10,7 +10,7 @@ FAILED = 3
 
 
 def main(argv: list[str]) -> int:
-    """Writes scores, summary.json and report.html; returns 3 where a record could not be scored."""
+    """Writes scores, summary.json and report.html; returns 3 where a record has no score."""
     flags = _parser().parse(argv)
     _check(flags)
 
@@ -19,16 +19,18 @@ def main(argv: list[str]) -> int:
     command = summary.command_line("evaluate", argv)
     if flags.from_scores:
         out = Path(flags.out)
-        files, others = (_paths(value) for value in (flags.from_scores, flags.against))
-        made = stored.evaluate_scores(files, out, command, flags.seed or 0, against=others)
+        files, others = (_paths(flags, name) for name in ("from_scores", "against"))
+        drawn = flags.seed or 0, flags.bootstrap
+        made = stored.evaluate_scores(files, out, command, *drawn, against=others)
     else:
         made, out = _run(flags, command)
     print(*report.headlines(made), *stored.side_by_side(made), sep="\n")
     print(f"{out / report.REPORT}")
     missing = report.unscored(made)
     if missing:
-        print(f"{missing} records have no score; their status in {out / report.SCORES} says why")
-    return FAILED if missing else 0
+        where = flags.from_scores or out / report.SCORES
+        print(f"{missing} records have no score; their status in {where} says why")
+    return FAILED if missing or stored.left_out(made) else 0
 
 
 def _parser() -> Parser:
@@ -55,6 +57,9 @@ def _parser() -> Parser:
     )
     parser.add_allow_other_landmarker()
     parser.add_argument("--seed", type=int, help="of the bootstrap, with --from_scores (default 0)")
+    parser.add_argument(
+        "--bootstrap", type=int, help="draws of it, with --from_scores (default 1000; 0: none)"
+    )
     parser.add_quiet()
     return parser
 
@@ -75,14 +80,24 @@ def _check(flags: argparse.Namespace) -> None:
         raise UsageError("--against goes with --from_scores: it compares scores files")
     if flags.corrupt and not flags.checkpoint:
         raise UsageError("--corrupt goes with --checkpoint: a scores file has no pictures")
-    if flags.checkpoint and flags.seed is not None:
-        raise UsageError("--seed goes with --from_scores; a checkpoint brings its own seed")
+    for name in ("seed", "bootstrap"):
+        value = getattr(flags, name)
+        if flags.checkpoint and value is not None:
+            raise UsageError(f"--{name} goes with --from_scores; a checkpoint brings its own")
+        if value is not None and not 0 <= value < 2**31:
+            raise UsageError(f"--{name} must be 0 to {2**31 - 1}, got {value}")
+    for name in ("from_scores", "against"):
+        _paths(flags, name)
     if flags.data:
         parse_data(flags.data)
 
 
-def _paths(value: str | None) -> list[Path]:
-    return [Path(name) for name in (value or "").split(",") if name]
+def _paths(flags: argparse.Namespace, name: str) -> list[Path]:
+    value = getattr(flags, name)
+    paths = [Path(part) for part in (value or "").split(",") if part]
+    if value is not None and not paths:
+        raise UsageError(f"--{name}={value} names no file; give the path of a scores file")
+    return paths
 
 
 def _run(flags: argparse.Namespace, command: str):

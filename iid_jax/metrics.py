@@ -182,13 +182,19 @@ def _people(ids: np.ndarray, index: np.ndarray, identity: np.ndarray) -> np.ndar
     return np.unique(np.where(names == "", alone, names), return_inverse=True)[1]
 
 
+def unresolved(rows: Sorted, measure: str) -> str:
+    """Returns why a measure of rows is coarser than its name says, "" where it is not."""
+    genuine, share = int((rows.label == 0).sum()), FPRS.get(measure, 1.0)
+    if genuine * share >= 1.0:
+        return ""
+    return f"{genuine} genuine scores do not resolve an FPR of {100 * share:g} %: it is at 0"
+
+
 def _resolved(metric: Metric, rows: Sorted, measure: str) -> Metric:
-    genuine = int((rows.label == 0).sum())
-    share = FPRS.get(measure, 1.0)
-    if metric.value is None or genuine * share >= 1.0:
+    if metric.value is None:
         return metric
-    coarse = f"{genuine} genuine scores do not resolve an FPR of {100 * share:g} %: it is at 0"
-    return dataclasses.replace(metric, reason="; ".join(filter(None, (metric.reason, coarse))))
+    reason = "; ".join(filter(None, (metric.reason, unresolved(rows, measure))))
+    return dataclasses.replace(metric, reason=reason)
 
 
 def _apply(wanted: dict[str, tuple[Sorted, str]], weights: np.ndarray) -> dict[str, np.ndarray]:

@@ -98,6 +98,10 @@ def test_data_that_names_nothing_or_twice_is_refused(text):
         (["--checkpoint=a", "--seed=1"], "--seed goes with --from_scores"),
         (["--checkpoint=a", "--config.seed=1"], "--config.seed"),
         (["--checkpoint=a", "--data=x:"], "--data"),
+        (["--from_scores=b", "--out=c", "--seed=-1"], "--seed must be 0 to"),
+        (["--checkpoint=a", "--bootstrap=5"], "--bootstrap goes with --from_scores"),
+        (["--from_scores=,", "--out=c"], "--from_scores=, names no file"),
+        (["--from_scores=b", "--out=c", "--against=,"], "--against=, names no file"),
         (["--chekpoint=a"], "did you mean '--checkpoint'?"),
     ],
 )
@@ -176,6 +180,35 @@ def test_two_runs_are_set_side_by_side(scores, tmp_path, capsys):
     assert (row["first"], row["second"], row["difference"]) == (0.75, 1.0, 0.25)
     assert "video_auc: 0.750 and 1.000, +0.250" in capsys.readouterr().out
     assert "Two runs side by side" in (out / report.REPORT).read_text(encoding="utf-8")
+
+
+def test_records_that_another_run_could_not_score_are_told_and_end_with_3(scores, tmp_path, capsys):
+    other, out = tmp_path / "other.csv", tmp_path / "out"
+    other.write_text(SCORES.replace(",0.3,-1,ok", ",,,unreadable"), encoding="utf-8")
+    assert run(f"--from_scores={scores}", f"--against={other}", f"--out={out}") == 3
+    assert "1 records without a score of one of the two left out" in capsys.readouterr().out
+    assert "records left out" in (out / report.REPORT).read_text(encoding="utf-8")
+
+
+def test_corrupted_validation_scores_alone_are_measured(scores, tmp_path):
+    validation = SCORES.replace(",test,", ",val,")
+    scores.write_text(validation, encoding="utf-8")
+    worse = tmp_path / "worse.csv"
+    worse.write_text(validation.replace(",val,", ",val@blur-1,"), encoding="utf-8")
+    assert run(f"--from_scores={scores},{worse}", f"--out={tmp_path / 'out'}") == 0
+    splits = {row["split"] for row in read(tmp_path / "out" / "summary.json")["results"]}
+    assert splits == {"val", "val@blur-1"}
+
+
+def test_corrupted_scores_that_lack_records_end_with_4_and_leave_no_folder(
+    scores, tmp_path, capsys
+):
+    worse = tmp_path / "worse.csv"
+    kept = [line for line in SCORES.splitlines() if "m/b_a" not in line]
+    worse.write_text("\n".join(kept).replace(",test,", ",test@blur-1,"), encoding="utf-8")
+    assert run(f"--from_scores={scores},{worse}", f"--out={tmp_path / 'o'}") == 4
+    told = capsys.readouterr().err
+    assert "test@blur-1 beside test: the second scores lack 1" in told and "m/b_a" in told
 
 
 def test_records_that_another_run_lacks_end_with_4_and_are_named(scores, tmp_path, capsys):

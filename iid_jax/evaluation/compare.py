@@ -17,6 +17,7 @@ from iid_jax.evaluation.table import ScoreTable
 from iid_jax.measures import MEASURES, count, interval, resample, sort, wider
 
 NAMED = 5
+_NO_INTERVAL = "no interval: fewer than 2 videos on a side"
 LEVELS = ("video_auc", "frame_auc", "video_ap", "video_eer", "video_tpr_at_1pct_fpr")
 
 
@@ -35,7 +36,8 @@ class DeLong(NamedTuple):
 class Difference:
     """One metric of two runs; `lo` and `hi` are of `difference` = second - first.
 
-    `p` is DeLong's, of the AUC over videos alone. What cannot be measured is None with a `reason`.
+    `p` is DeLong's, of the AUC over videos alone. `n_left_out` records have no score of one of the
+    two, and count in neither. What cannot be measured is None with a `reason`.
     """
 
     data: str
@@ -50,6 +52,7 @@ class Difference:
     p: float | None = None
     n_videos: int = 0
     reason: str = ""
+    n_left_out: int = 0
 
 
 def delong(label: np.ndarray, first: np.ndarray, second: np.ndarray) -> DeLong:
@@ -86,7 +89,8 @@ def compare(
 ) -> list[Difference]:
     """Returns the differences of two tables of the same data set, split and records.
 
-    By manipulation and over all. A record that one of the two could not score counts in neither.
+    By manipulation and over all. A record that one of the two could not score counts in neither,
+    and is counted.
 
     Raises:
       DataError: one table lacks records of the other (they are named), their labels differ, or a
@@ -98,7 +102,12 @@ def compare(
     found = []
     for method, chosen in results.groups(first).items():
         rows = chosen & both
-        found += _differences(method, first.take(rows), second.take(rows), bootstrap, seed)
+        parts = first.take(rows), second.take(rows)
+        left_out = int((chosen & ~both).sum())
+        found += [
+            dataclasses.replace(row, n_left_out=left_out)
+            for row in _differences(method, *parts, bootstrap, seed)
+        ]
     return found
 
 
@@ -146,7 +155,9 @@ def _differences(
         lo, hi = wider([interval([differences[place]]) for differences in drawn])
         p = test if name == "video_auc" else None
         where = str(first["data"][0]), str(first["split"][0]), method, name
-        reason = "" if ways else "no interval: fewer than 2 videos on a side"
+        level, _, measure = name.partition("_")
+        coarse = metrics.unresolved(sides[0][level], measure)
+        reason = "; ".join(filter(None, ("" if ways else _NO_INTERVAL, coarse)))
         found.append(Difference(*where, a, b, b - a, lo, hi, p, len(side), reason))
     return found
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from iid_jax.config import Config
+from iid_jax.config import Config, EvalConfig
 from iid_jax.data import people, sampler, schema
 from iid_jax.data.catalog import Catalog
 from iid_jax.data.corrupt import Corruption
@@ -180,7 +180,7 @@ def _evaluate(job: _Job, target: Target, home: Catalog | None) -> page.Part:
     return page.Part(
         table=scored.table,
         results=rows,
-        from_scores=from_scores(job.out / SCORES / file_name(*_name(target)), job.config.seed),
+        from_scores=from_scores(job.out / SCORES / file_name(*_name(target)), *job.statistics),
         pictures=examples.held_out(scored, catalog, job.spec, operating, job.config.seed),
         swaps=examples.partial_swaps(swaps, operating) if swaps else (),
         notes=notes,
@@ -292,14 +292,16 @@ def _commands(
     }
 
 
-def from_scores(path: Path, seed: int) -> str:
-    """Returns the command that measures a scores file again, with the validation scores beside."""
+def from_scores(path: Path, bootstrap: int, seed: int) -> str:
+    """Returns the command that measures a scores file again, validation scores beside it."""
     path = Path(path).resolve()
-    workdir = summary.portable(path.parents[1], "WORKDIR")
+    workdir = summary.portable(path.parent.parent, "WORKDIR")
     beside = sorted(path.parent.glob(f"*.{VALIDATION}.csv"))
     files = [f"{workdir}/{p.parent.name}/{p.name}" for p in dict.fromkeys((path, *beside))]
-    words = [f"--from_scores={','.join(files)}", f"--seed={seed}", "--out=OUT"]
-    return summary.command_line("evaluate", words)
+    words = [f"--from_scores={','.join(files)}", f"--seed={seed}"]
+    if bootstrap != EvalConfig().bootstrap:
+        words.append(f"--bootstrap={bootstrap}")
+    return summary.command_line("evaluate", [*words, "--out=OUT"])
 
 
 def _name(target: Target) -> tuple[str, str]:

@@ -38,10 +38,17 @@ def result(data: str, split: str, method: str, metric: str, measured: Metric) ->
 
 
 def groups(table: ScoreTable) -> dict[str, np.ndarray]:
-    """Returns `all` and each manipulation with the rows (bool (N,)) that its result is about."""
+    """Returns `all` and each manipulation with the rows (bool (N,)) that its result is about.
+
+    Raises:
+      DataError: a manipulation is called `all`.
+    """
     genuine = table["label"] == schema.REAL
     chosen = {ALL: np.ones(len(table), bool)}
-    for method in np.unique(table["method"][~genuine]).tolist():
+    methods = np.unique(table["method"][~genuine]).tolist()
+    if ALL in methods:
+        raise DataError(f"{table['data'][0]}: no manipulation may be called {ALL!r}: rename it")
+    for method in methods:
         chosen[method] = genuine | (table["method"] == method)
     return chosen
 

@@ -14,6 +14,8 @@ from iid_jax import metrics
 from iid_jax.data import corrupt
 from iid_jax.data.catalog import Catalog
 from iid_jax.data.corrupt import Corruption
+from iid_jax.errors import DataError
+from iid_jax.evaluation import compare
 from iid_jax.evaluation import results as tables
 from iid_jax.evaluation.table import ScoreTable
 from iid_jax.measures import Metric
@@ -21,6 +23,7 @@ from iid_jax.measures import Metric
 MARK, PIXELS = "@", "pixels"
 MEASURED = ("video_auc", "frame_auc", "video_eer")
 _MEAN = "the mean of levels 1 to 5"
+_OF_OTHERS = "; not all of the same videos, since some records have no score"
 
 
 def score_corrupted(
@@ -49,7 +52,11 @@ def results(
     bootstrap: int,
     seed: int,
 ) -> list[tables.Result]:
-    """Returns `MEASURED` of every corrupted table by manipulation, and the means over levels."""
+    """Returns `MEASURED` of every corrupted table by manipulation, and the means over levels.
+
+    Raises:
+      DataError: a corrupted table has not the records of the clean one; they are named.
+    """
     rows = []
     where = str(clean["data"][0]), str(clean["split"][0])
     for corruption, table in worse.items():
@@ -58,6 +65,7 @@ def results(
             missing = Metric(None, reason=table)
             rows += [tables.result(where[0], split, tables.ALL, n, missing) for n in MEASURED]
             continue
+        _check_whole(clean, table, split)
         rows += _measured(table, where[0], split, bootstrap, seed)
     return rows + _means(rows, *where)
 
@@ -116,12 +124,19 @@ def _measured(
     return [*rows, {**tables.unscored_result(table), "split": split}]
 
 
+def _check_whole(clean: ScoreTable, table: ScoreTable, split: str) -> None:
+    try:
+        compare.aligned(clean, table)
+    except DataError as error:
+        raise DataError(f"{split} beside {clean['split'][0]}: {error}") from error
+
+
 def _means(rows: Sequence[tables.Result], data: str, split: str) -> list[tables.Result]:
-    """Only of kinds of which every level was measured; all six kinds for the mean of pixels."""
+    """Only of kinds of which every level was asked for; all six kinds for the mean of pixels."""
     levels: dict[tuple[str, str, str], list] = {}
     for row in rows:
         _, corruption = split_of(row["split"])
-        if corruption and row["value"] is not None and row["metric"] in MEASURED:
+        if corruption and row["metric"] in MEASURED:
             levels.setdefault((row["method"], row["metric"], corruption.kind), []).append(row)
     whole = {key: found for key, found in levels.items() if len(found) == len(corrupt.LEVELS)}
     means = [
@@ -140,8 +155,14 @@ def _means(rows: Sequence[tables.Result], data: str, split: str) -> list[tables.
 def _mean(
     data: str, split: str, method: str, metric: str, found: Sequence[tables.Result], reason: str
 ) -> tables.Result:
-    value = float(np.mean([row["value"] for row in found]))
-    measured = Metric(value, n_videos=found[0]["n_videos"], reason=reason)
+    undefined = next((row for row in found if row["value"] is None), None)
+    if undefined is not None:
+        return tables.result(data, split, method, metric, Metric(None, reason=undefined["reason"]))
+    videos = [row["n_videos"] for row in found]
+    reason += _OF_OTHERS if len(set(videos)) > 1 else ""
+    measured = Metric(
+        float(np.mean([row["value"] for row in found])), None, None, min(videos), reason
+    )
     return tables.result(data, split, method, metric, measured)
 
 

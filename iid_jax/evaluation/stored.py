@@ -36,16 +36,16 @@ def evaluate_scores(
       DataError: a file is not a scores file, lacks records of the other, or `out` cannot be
         written.
     """
-    summary.check_out(Path(out), None)
     tables, others = _read(paths), _read(against)
+    summary.check_out(Path(out), None)
     bootstrap = EvalConfig().bootstrap if bootstrap is None else bootstrap
     drawn = bootstrap, seed
     differences = _compare(tables, others, *drawn)
-    alone = {split for _, split in tables} == {report.VALIDATION}
+    alone = {robustness.split_of(split)[0] for _, split in tables} == {report.VALIDATION}
     parts = [
         _part(tables, name, drawn)
         for name in tables
-        if alone or not _belongs_to_another(tables, *name)
+        if not _belongs_to_another(tables, *name, alone)
     ]
     rows = [row for part in parts for row in (*part.results, *part.robustness)]
     data = {name: _describe(name, tables) for name in dict.fromkeys(name for name, _ in tables)}
@@ -71,8 +71,16 @@ def side_by_side(made: Mapping[str, Any]) -> list[str]:
             text += f" ({row['lo']:+.3f} to {row['hi']:+.3f})"
         if row["p"] is not None:
             text += f", DeLong p {row['p']:.2g}"
+        if row["n_left_out"]:
+            text += f"; {row['n_left_out']} records without a score of one of the two left out"
         lines.append(text)
     return lines
+
+
+def left_out(made: Mapping[str, Any]) -> int:
+    """Returns how many records of a summary's comparison have no score of one of the two."""
+    over_all = [r for r in made.get("comparison", []) if r["method"] == results.ALL]
+    return max((row["n_left_out"] for row in over_all), default=0)
 
 
 def _read(paths: Sequence[Path]) -> Tables:
@@ -101,7 +109,7 @@ def _part(tables: Tables, name: tuple[str, str], drawn: tuple[int, int]) -> page
     return page.Part(
         table=table,
         results=rows,
-        from_scores=report.from_scores(path, drawn[1]),
+        from_scores=report.from_scores(path, *drawn),
         validation=calibration.apart(validation, table),
         robustness=robustness.results(table, worse, *drawn),
     )
@@ -117,11 +125,14 @@ def _validation(tables: Tables, data: str) -> tuple[ScoreTable | None, str]:
     return None, _NO_VALIDATION if not given else "validation scores of several other data sets"
 
 
-def _belongs_to_another(tables: Tables, data: str, split: str) -> bool:
+def _belongs_to_another(tables: Tables, data: str, split: str, alone: bool) -> bool:
+    """Whether a split has no results of its own; `alone`: there is nothing but validation."""
     base, corruption = robustness.split_of(split)
     if corruption:
         return (data, base) in tables
-    return split == report.VALIDATION or (split == report.PROBE and (data, "test") in tables)
+    if split == report.VALIDATION:
+        return not alone
+    return split == report.PROBE and (data, "test") in tables
 
 
 def _compare(tables: Tables, others: Tables, bootstrap: int, seed: int) -> list[Difference]:
@@ -129,8 +140,7 @@ def _compare(tables: Tables, others: Tables, bootstrap: int, seed: int) -> list[
     for name, (other, path) in others.items():
         if name not in tables:
             raise DataError(f"{path}: no scores of {name[0]}, {name[1]}, to set beside it")
-        if robustness.split_of(name[1])[1] is None and name[1] != report.VALIDATION:
-            found += compare.compare(tables[name][0], other, bootstrap, seed)
+        found += compare.compare(tables[name][0], other, bootstrap, seed)
     return found
 
 

@@ -23,7 +23,9 @@ SCHEMA = 1
 NAME = "summary.json"
 TRAIN_KEYS = ("steps", "images", "seconds", "compile_seconds")
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "grain", "numpy", "opencv-python-headless")
-_PLACEHOLDER_FLAGS = {"workdir", "data_dir", "checkpoint", "out", "from_scores", "source"}
+_PLACEHOLDER_FLAGS = {
+    *("workdir", "data_dir", "checkpoint", "out", "from_scores", "against", "source"),
+}
 
 
 def build(
@@ -269,6 +271,10 @@ def portable(path: str | os.PathLike, name: str) -> str:
 
 
 def _portable(value: str, flag: str) -> str:
+    """Without this machine's folders; of a list of paths, every one."""
+    paths = value.split(",")
+    if len(paths) > 1 and any(map(os.path.isabs, paths)):
+        return ",".join(dict.fromkeys(_portable(path, flag) for path in paths))
     if not os.path.isabs(value):
         return value
     relative = os.path.relpath(value)

@@ -70,7 +70,8 @@ class ScoreTable:
         of_method = np.unique(self["method"], return_inverse=True)[1]
         pairs = np.unique(np.stack([index, of_method], 1), axis=0)
         shared = np.bincount(pairs[:, 0], minlength=len(names)) > 1
-        longer = np.char.add(np.char.add(self["method"], "/"), self["video_id"])
+        # A character that no name holds, lest "m" + "/" + "x" be the clip that is called "m/x".
+        longer = np.char.add(np.char.add(self["method"], "\0/"), self["video_id"])
         return np.where(shared[index], longer, self["video_id"])
 
     def people(self) -> np.ndarray:
@@ -131,7 +132,8 @@ def read_csv(path: str | os.PathLike) -> ScoreTable:
       DataError: it is not there, not a scores file, or holds a value that cannot be one.
     """
     try:
-        with Path(path).open(newline="", encoding="utf-8") as file:
+        # utf-8-sig: spreadsheets put a byte order mark before the first line.
+        with Path(path).open(newline="", encoding="utf-8-sig") as file:
             header, *lines = [*csv.reader(file)] or [[]]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"cannot read {path}: {error}; give a file of a run's scores/") from error
@@ -140,12 +142,18 @@ def read_csv(path: str | os.PathLike) -> ScoreTable:
             f"{path} is not a scores file: its first line must be {','.join(COLUMNS)}, "
             f"got {','.join(header)[:80]!r}"
         )
-    if not lines or any(len(line) != len(COLUMNS) for line in lines):
-        raise DataError(f"{path} is damaged: every line needs {len(COLUMNS)} values; score again")
+    if not lines:
+        raise DataError(f"{path} holds no record, only the names of the columns; score again")
+    damaged = next((n for n, line in enumerate(lines, 2) if len(line) != len(COLUMNS)), None)
+    if damaged is not None:
+        raise DataError(
+            f"{path} is damaged: line {damaged} has {len(lines[damaged - 2])} values, not "
+            f"{len(COLUMNS)}; score again"
+        )
     texts = dict(zip(COLUMNS, map(list, zip(*lines, strict=True)), strict=True))
     try:
         table = ScoreTable({name: _parsed(name, values) for name, values in texts.items()})
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise DataError(f"{path} is damaged: {error}; score again") from error
     _check(path, table)
     return table

@@ -200,3 +200,21 @@ def test_one_class_or_one_video_of_each_has_a_reason():
     two = np.arange(len(label)) < 6
     rows = compare.compare(table(first, label, 3).take(two), table(second, label, 3).take(two))
     assert of(rows).lo is None and "fewer than 2 videos" in of(rows).reason
+
+
+def test_records_that_one_of_the_two_could_not_score_are_counted():
+    label, first, second = pair()
+    whole, part = table(first, label, 3), table(second, label, 3)
+    lost = np.flatnonzero(label == 1)[:4]
+    part.columns["status"][lost], part.columns["score"][lost] = "?", np.nan
+    row = of(compare.compare(whole, part, 20))
+    assert row.n_left_out == 4
+    kept = np.delete(np.arange(len(label)), lost)
+    assert row.first == of(compare.compare(whole.take(kept), part.take(kept), 20)).first
+
+
+def test_a_rate_that_few_genuine_videos_cannot_resolve_says_so():
+    label, first, second = pair()
+    rows = compare.compare(table(first, label, 3), table(second, label, 3), 20)
+    assert "20 genuine scores do not resolve" in of(rows, "video_tpr_at_1pct_fpr").reason
+    assert of(rows).reason == ""

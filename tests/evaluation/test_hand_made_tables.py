@@ -124,3 +124,25 @@ def test_the_wider_of_the_intervals_over_videos_and_people_is_reported(stored):
     unknown = value(stored([(*r[:3], "", r[4]) for r in rows]), bootstrap=300)
     assert known["value"] == unknown["value"]
     assert known["hi"] - known["lo"] > 1.5 * (unknown["hi"] - unknown["lo"])
+
+
+def test_a_manipulation_cannot_be_called_as_all_of_them_are(stored):
+    table = stored([("original", "a", 0, "", 0.2), ("all", "b", 0, "", 0.5)])
+    with pytest.raises(DataError, match="no manipulation may be called 'all'"):
+        results.detection_results(table, 5, 0)
+
+
+def test_a_clip_is_another_than_that_whose_name_holds_its_manipulation(stored):
+    rows = [("original", "a", 0, "", 0.5), ("original", "b", 0, "", 0.5)]
+    # Two clips x, and one called m/x: three videos, two of which score above the genuine ones.
+    rows += [("m", "x", 0, "", 0.9), ("k", "x", 0, "", 0.9), ("m", "m/x", 0, "", 0.1)]
+    row = value(stored(rows))
+    assert (row["n_videos"], row["value"]) == (5, pytest.approx(2 / 3))
+
+
+def test_a_spreadsheets_byte_order_mark_is_no_name_of_a_column(stored, tmp_path):
+    rows = [("original", "a", 0, "", 0.2), ("m", "b", 0, "", 0.5)]
+    plain = stored(rows)
+    text = (tmp_path / "scores.csv").read_text(encoding="utf-8")
+    (tmp_path / "marked.csv").write_text(text, encoding="utf-8-sig")
+    assert value(read_csv(tmp_path / "marked.csv")) == value(plain)

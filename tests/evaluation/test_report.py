@@ -196,7 +196,7 @@ def test_page_names_commands_but_no_folder_of_this_machine(finished):
     assert "python -m iid_jax.main --config=x.py --workdir=WORKDIR" in words
     assert "evaluate --checkpoint=WORKDIR --data=noise/default:test" in words
     files = ",".join(f"WORKDIR/scores/noise.default.{split}.csv" for split in ("test", "val"))
-    assert f"--from_scores={files} --seed=0 --out=OUT" in words
+    assert f"--from_scores={files} --seed=0 --bootstrap=30 --out=OUT" in words
     assert made["command"] == COMMAND
 
 
@@ -310,6 +310,7 @@ def test_config_sha256_is_of_the_values():
         ("--workdir=runs/a --quiet", "--workdir=runs/a --quiet"),
         ("--out='/x/my folder' b", "--out=OUT b"),
         ("--from_scores=/x/a.csv,/x/b.csv", "--from_scores=FROM_SCORES"),
+        ("--against=/x/a.csv,runs/b.csv", "--against=AGAINST,runs/b.csv"),
     ],
 )
 def test_shareable_command_has_no_absolute_path(command, expected):
@@ -319,6 +320,8 @@ def test_shareable_command_has_no_absolute_path(command, expected):
 def test_path_below_the_working_folder_becomes_relative(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     assert summary.shareable(f"--workdir={tmp_path}/runs/a") == "--workdir=runs/a"
+    several = f"--from_scores={tmp_path}/a.csv,{tmp_path}/b.csv"
+    assert summary.shareable(several) == "--from_scores=a.csv,b.csv"
     assert summary.portable(tmp_path / "data", "DATA_DIR") == "data"
 
 

@@ -37,6 +37,20 @@ def test_mean_is_over_all_five_levels_or_not_at_all():
     assert robustness._means(levels("blur")[:4], "d/c", "test") == []
 
 
+def test_mean_of_levels_of_which_one_is_undefined_is_undefined_and_says_why():
+    rows = levels("codec")
+    rows[2] |= {"value": None, "reason": "not made from videos"}
+    (mean,) = robustness._means(rows, "d/c", "test")
+    assert (mean["value"], mean["reason"]) == (None, "not made from videos")
+
+
+def test_mean_of_levels_that_lack_videos_says_so():
+    rows = levels("blur")
+    rows[4]["n_videos"] = 3
+    (mean,) = robustness._means(rows, "d/c", "test")
+    assert mean["n_videos"] == 3 and "not all of the same videos" in mean["reason"]
+
+
 def test_mean_of_pixels_needs_all_six_kinds_and_leaves_the_codec_out():
     kinds = [name for name, kind in KINDS.items() if not kind.video_only]
     rows = [r for i, kind in enumerate(kinds) for r in levels(kind, [i / 10] * 5)]

@@ -73,8 +73,9 @@ def test_file_name_replaces_the_slash():
     [
         ("", "not a scores file"),
         ("a,b\n1,2\n", "not a scores file"),
-        (HEADER + "\n", "is damaged"),
-        ("\n".join([HEADER, LINES[0][:-3]]), "is damaged"),
+        (HEADER + "\n", "holds no record"),
+        ("\n".join([HEADER, LINES[0], "a,b"]), "line 3 has 2 values, not 13"),
+        ("\n".join([HEADER, LINES[0].replace(",0,", f",{2**40},", 1)]), "is damaged"),
         ("\n".join([HEADER, LINES[0].replace("0.731058579", "much")]), "is damaged"),
         ("\n".join([HEADER, LINES[0].replace("0.731058579", "1.5")]), "a score of 0 to 1"),
         ("\n".join([HEADER, LINES[0].replace("0.731058579", "")]), "a score of 0 to 1"),
