@@ -1,5 +1,6 @@
 """Curves and histograms of what was measured."""
 
+import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,8 @@ if TYPE_CHECKING:
 
 # Longer names are cut: a legend is no wider than this many letters.
 LONGEST = 36
+# More names than this stand beside the curves, not over them.
+CROWD = 6
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f7f7f")
 _CURVES = {
     "loss": lambda name: "loss" in name,
@@ -25,15 +28,14 @@ def roc(curves: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> "Figure":
 
     figure, axes = _figure(1, 1, 6.4, 5.2)
     axes[0].plot([0, 1], [0, 1], color="0.75", lw=1, ls="--", zorder=0)
-    for (name, (label, score)), colour in zip(curves.items(), _colours(), strict=False):
+    for (name, (label, score)), style in zip(curves.items(), _styles(), strict=False):
         if len(np.unique(label)) == 2:
             false, true, _ = roc_curve(label, score)
             width = 2.4 if name == "all" else 1.4
-            axes[0].plot(false, true, color=colour, lw=width, label=shown(name))
+            axes[0].plot(false, true, **style, lw=width, label=shown(name))
     axes[0].set(xlabel="genuine called fake", ylabel="fakes found", xlim=(0, 1), ylim=(0, 1.005))
     axes[0].set_aspect("equal")
-    if axes[0].get_legend_handles_labels()[0]:
-        axes[0].legend(loc="lower right", frameon=False)
+    _legend(axes[0], "lower right")
     return figure
 
 
@@ -90,10 +92,25 @@ def _figure(
     return figure, axes
 
 
+def _legend(axis: Any, where: str) -> None:
+    names = axis.get_legend_handles_labels()[1]
+    if len(names) > CROWD:
+        axis.figure.set_figwidth(axis.figure.get_figwidth() + 2.8)
+        axis.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    elif names:
+        axis.legend(loc=where, frameon=False)
+
+
 def _colours() -> Iterable[str]:
     """The palette, over and over."""
     while True:
         yield from COLOURS
+
+
+def _styles() -> Iterable[dict[str, str]]:
+    """The palette in full lines, then in dashed and dotted ones."""
+    for dashes in itertools.cycle(("-", "--", "-.")):
+        yield from ({"color": colour, "ls": dashes} for colour in COLOURS)
 
 
 def _is_number(value: Any) -> bool:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from iid_jax.plots.curves import _colours, _figure, shown
+from iid_jax.plots.curves import _colours, _figure, _legend, _styles, shown
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -22,16 +22,15 @@ def precision_recall(curves: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> "Fi
     from sklearn.metrics import precision_recall_curve
 
     figure, axes = _figure(1, 1, 6.4, 5.2)
-    for (name, (label, score)), colour in zip(curves.items(), _colours(), strict=False):
+    for (name, (label, score)), style in zip(curves.items(), _styles(), strict=False):
         if len(np.unique(label)) == 2:
             precision, recall, _ = precision_recall_curve(label, score)
             width = 2.4 if name == "all" else 1.4
-            axes[0].step(recall, precision, color=colour, lw=width, label=shown(name), where="post")
-            axes[0].axhline(np.mean(label), color=colour, lw=0.8, ls=":")
+            axes[0].step(recall, precision, **style, lw=width, label=shown(name), where="post")
+            axes[0].axhline(np.mean(label), color=style["color"], lw=0.8, ls=":")
     axes[0].set(xlabel="recall: fakes found", ylabel="precision: fakes among those called fake")
     axes[0].set(xlim=(0, 1.005), ylim=(0, 1.005))
-    if axes[0].get_legend_handles_labels()[0]:
-        axes[0].legend(loc="lower left", frameon=False)
+    _legend(axes[0], "lower left")
     return figure
 
 
