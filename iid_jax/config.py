@@ -42,7 +42,9 @@ CANVAS_RANGE = (64, 1024)
 class DataConfig:
     """What is trained on, and how batches are drawn.
 
-    Of several generators in `forgery` each makes an equal share of the fakes.
+    Of several generators in `forgery` each makes an equal share of the fakes. `apart_from`: prepared
+    data sets whose held-out pictures a classifier of people is not trained on, since detectors that
+    start from it are measured there.
     """
 
     name: str = "practice_faces"
@@ -52,6 +54,7 @@ class DataConfig:
     train_people: int | None = None
     train_donors: int | None = None
     pairing: Literal["paired", "people", "independent"] = "paired"
+    apart_from: tuple[str, ...] = ()
     workers: int = 0
     forgery: tuple[Forger, ...] = ("swap",)
     swap: SwapConfig = dataclasses.field(default_factory=SwapConfig)
@@ -216,6 +219,11 @@ class Config:
     def __post_init__(self):
         if self.seed < 0:
             raise UsageError(f"config.seed must be at least 0, got {self.seed}")
+        if self.data.apart_from and self.model.people is None:
+            raise UsageError(
+                f"config.data.apart_from={self.data.apart_from} goes with a classifier of people: "
+                "take configs/identity.py"
+            )
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the configuration as nested plain dicts and lists, as JSON gives them back."""

@@ -51,7 +51,8 @@ def train_and_evaluate(
     import jax
 
     from iid_jax.checkpoint import load_detector
-    from iid_jax.data import builder, people
+    from iid_jax.data import builder, identities, people
+    from iid_jax.data.catalog import open_catalog
     from iid_jax.evaluation import report
     from iid_jax.models import detector as detectors
 
@@ -63,6 +64,9 @@ def train_and_evaluate(
         builder.ensure(name, data_dir, quiet=quiet)
     sharding.meet("data prepared")
     catalog = builder.ensure(name, data_dir, quiet=True)
+    if config.data.apart_from:
+        others = (open_catalog(other, data_dir) for other in config.data.apart_from)
+        catalog = identities.apart(catalog, others)
     stats = loop.train(config, workdir, catalog, quiet=quiet)
     if first and config.model.people is not None:
         given = config, catalog, workdir, command, stats

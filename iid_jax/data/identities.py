@@ -1,5 +1,8 @@
 """The batches of a classifier of people: genuine pictures of training's people, labelled by who."""
 
+import copy
+from collections.abc import Iterable
+
 import numpy as np
 
 from iid_jax.config import DataConfig
@@ -12,6 +15,20 @@ from iid_jax.errors import DataError
 
 # Of two people the classifier would look like a detector.
 LEAST = 3
+
+
+def apart(catalog: Catalog, others: Iterable[Catalog]) -> Catalog:
+    """Returns the catalog, its training without the pictures that others hold out of theirs.
+
+    A picture is told by its sha256. What is left out belongs to no split.
+    """
+    held = [o.columns["sha256"][o.columns["split"] != "train"] for o in others]
+    left_out = (catalog.columns["split"] == "train") & np.isin(
+        catalog.columns["sha256"], np.concatenate([np.zeros(0, str), *held])
+    )
+    found = copy.copy(catalog)
+    found.columns = {**catalog.columns, "split": np.where(left_out, "", catalog.columns["split"])}
+    return found
 
 
 def people_of(catalog: Catalog) -> np.ndarray:

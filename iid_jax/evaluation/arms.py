@@ -54,7 +54,7 @@ def training(
         _full_name(data, setting),
         tuple(overrides),
         seed,
-        _recogniser(data, seed) if "init" in setting else None,
+        _recogniser(data, _full_name(data, setting), seed) if "init" in setting else None,
     )
 
 
@@ -62,13 +62,17 @@ def _folder(data: str, short: bool) -> str:
     return f"{data}-{'quick' if short else 'full'}"
 
 
-def _recogniser(data: str, seed: int) -> Training:
+def _recogniser(data: str, measured_on: str, seed: int) -> Training:
     """A classifier of everybody in training, those whose faces are donors' in a gap included.
 
-    As long in every form: after a quarter of its steps it recognises next to nobody.
+    Not trained on the pictures that the leak AUC is measured on. As long in every form: after a
+    quarter of its steps it recognises next to nobody.
     """
     config = f"configs/identity.py:data={data},steps=3600,seed={seed}"
-    return Training(f"{data}-identity/{seed}", config, f"{data}/default", (), seed)
+    whole = f"{data}/default"
+    apart = () if measured_on == whole else (f"--config.data.apart_from={measured_on}",)
+    name = f"{data}-identity/{measured_on.partition('/')[2]}-{seed}"
+    return Training(name, config, whole, apart, seed)
 
 
 def _steps(arm: str, short: bool) -> int:
