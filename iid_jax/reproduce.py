@@ -46,11 +46,14 @@ def main(argv: list[str]) -> int:
         print(*chain.describe(table, steps), sep="\n")
         print(*outcome.markdown(table, workdir), sep="\n")
         return 0
+    _make(workdir)
     failed = _run(steps, flags)
     if failed is None:
         return INTERRUPTED
-    lines = outcome.write(table, workdir)
-    print(*chain.missing(steps), *lines, outcome.files(table, workdir)[0], sep="\n")
+    told, stored = chain.missing(steps), outcome.files(table, workdir)[0]
+    if told:
+        print(*told, sep="\n")
+    print(*outcome.write(table, workdir), stored, sep="\n")
     return (FAILED if any(step.done() for step in steps) else BAD_DATA) if failed else 0
 
 
@@ -94,6 +97,15 @@ def _chosen(table: "Table", pattern: str | None) -> "Table":
     if not rows:
         raise UsageError(f"--rows={pattern!r} names no row of {table.name}; --dry_run shows them")
     return dataclasses.replace(table, rows=rows)
+
+
+def _make(workdir: Path) -> None:
+    try:
+        workdir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(
+            f"cannot write to --workdir={workdir}: {error.strerror}; choose another one"
+        ) from error
 
 
 def _run(steps, flags: argparse.Namespace) -> int | None:

@@ -11,11 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from iid_jax import analyze, main, reproduce
+from iid_jax import analyze, config_file, main, reproduce
 from iid_jax.errors import DataError
 from iid_jax.evaluation import analyses, arms, chain, outcome, protocols
+from iid_jax.evaluation import summary as summaries
 from iid_jax.evaluation.declared import Analysis, Cell, Row, Table, Training
 from iid_jax.evaluation.table import COLUMNS
+from iid_jax.flags import split_overrides
 
 HOME = "practice_faces/default"
 
@@ -24,7 +26,7 @@ def run(*argv):
     return main.main(["reproduce", *(str(word) for word in argv)])
 
 
-def summary(folder, rows, steps=10):
+def summary(folder, rows, steps=10, config=None):
     """Writes a summary whose results are (method, metric, value, data, split) rows."""
     keys = ("method", "metric", "value", "data", "split")
     results = [
@@ -33,6 +35,7 @@ def summary(folder, rows, steps=10):
     ]
     folder.mkdir(parents=True, exist_ok=True)
     made = {"results": results, "train": {"steps": steps}}
+    made["config_sha256"] = config and summaries.config_sha256(config)
     (folder / "summary.json").write_text(json.dumps(made), encoding="utf-8")
 
 
@@ -114,7 +117,9 @@ def runner(calls, code=0, stop_at=None):
         folder = words.get("--out") or words["--workdir"]
         if code == 0:
             rows = [(m, "video_auc", v, HOME, "test") for m, v in (("easy", 0.9), ("hard", 0.6))]
-            summary(Path(folder), rows)
+            overrides, _ = split_overrides(list(command))
+            config = config_file.load(words["--config"], overrides) if "--config" in words else None
+            summary(Path(folder), rows, config=config)
         return code
 
     return call
@@ -187,12 +192,44 @@ def test_an_evaluation_older_than_its_run_is_made_again(small, tmp_path):
     other = next(cell for cell in row.cells if cell.title == "other")
     where = chain.summary_folder(tmp_path, row, other)
     training, evaluation = chain.plan(dataclasses.replace(small, rows=(row,)), tmp_path, tmp_path)
-    summary(training.produces.parent, [("hard", "video_auc", 0.9, HOME, "test")])
+    hard = [("hard", "video_auc", 0.9, HOME, "test")]
+    summary(training.produces.parent, hard, config=training.config)
     summary(where, [("all", "video_auc", 0.6, other.data, "test")])
     assert evaluation.done() and outcome._number(small, row, other, tmp_path)["value"] == 0.6
     os.utime(where / "summary.json", (1, 1))
     assert training.done() and not evaluation.done()
     assert outcome._number(small, row, other, tmp_path) is None
+
+
+def test_a_run_of_another_configuration_is_not_the_row_s(small, tmp_path):
+    row = small.rows[0]
+    training, *_ = chain.plan(dataclasses.replace(small, rows=(row,)), tmp_path, tmp_path)
+    folder = training.produces.parent
+    results = [("hard", "video_auc", 0.9, HOME, "test")]
+    other = dataclasses.replace(training.config, seed=7)
+    summary(folder, results, config=other)
+    assert not training.done() and outcome._number(small, row, row.cells[0], tmp_path) is None
+    summary(folder, results, config=training.config)
+    assert training.done()
+
+
+def test_a_detector_is_not_done_that_started_from_another_run(tmp_path):
+    start = Training("x/start", "configs/quickstart.py", HOME)
+    training = Training("x/next", "configs/quickstart.py", HOME, start=start)
+    moved = dataclasses.replace(training, start=dataclasses.replace(start, name="y/start"))
+    folder = chain.run_folder(tmp_path, training)
+    summary(folder, [], config=analyses.config_of(training, tmp_path))
+    assert analyses.trained(tmp_path, training) and not analyses.trained(tmp_path, moved)
+
+
+def test_first_table_without_any_data_says_what_is_missing(tmp_path, capsys):
+    workdir = tmp_path / "w"
+    assert run("--table=dfdc", f"--workdir={workdir}", f"--data_dir={tmp_path}") == 4
+    assert "missing: dfdc/default is not under" in capsys.readouterr().out
+    assert (workdir / "dfdc.md").exists()
+    (tmp_path / "file").touch()
+    assert run("--table=dfdc", f"--workdir={tmp_path / 'file' / 'w'}") == 2
+    assert "choose another one" in capsys.readouterr().err
 
 
 def scores(folder, fakes):
@@ -212,12 +249,16 @@ def scores(folder, fakes):
 def test_arms_are_set_beside_their_baseline_of_the_same_seed(small, tmp_path):
     for row in small.rows:
         folder = chain.run_folder(tmp_path, row.training)
-        summary(folder, [("hard", "video_auc", 0.5, HOME, "test")])
+        config = analyses.config_of(row.training, tmp_path)
+        summary(folder, [("hard", "video_auc", 0.5, HOME, "test")], config=config)
         scores(folder / "scores", 0.35 if row.label == "binary" else 0.60)
     told = "\n".join(outcome.markdown(small, tmp_path))
     # Of 400 pairs 247 are in order for the one, 385 and five ties for the other.
     assert "iid against binary, hard: +0.351" in told
     assert "over 2 seeds: inconclusive" in told
+    for row in small.rows[:2]:
+        (chain.run_folder(tmp_path, row.training) / "summary.json").unlink()
+    assert "against" not in "\n".join(outcome.markdown(small, tmp_path))
 
 
 def test_half_width_is_that_of_the_records_and_students_of_the_seeds():
@@ -251,6 +292,9 @@ def test_steps_are_told_with_the_best_look_and_whether_it_still_rose(small, tmp_
     lines[2] = json.dumps({"step": 30, "val_video_auc": 0.79})
     (folder / "metrics.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
     assert outcome._plateau(small.rows[0], tmp_path) == "30 (20)"
+    lines[2] = json.dumps({"step": 30, "val_video_auc": 0.8})
+    (folder / "metrics.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    assert outcome._plateau(small.rows[0], tmp_path) == "30 (30)"
 
 
 def results(folder, rows, measurement="probe"):
@@ -337,7 +381,8 @@ def test_analyses_of_runs_that_are_gone_or_newer_are_made_again(probed, tmp_path
 def test_damaged_results_are_named(probed, tmp_path):
     row = probed.rows[0]
     for training in analyses.together(probed, row):
-        summary(chain.run_folder(tmp_path, training), [])
+        config = analyses.config_of(training, tmp_path)
+        summary(chain.run_folder(tmp_path, training), [], config=config)
     folder = analyses.folder(probed, row, row.cells[0], tmp_path)
     results(folder, [])
     assert analyses.number(probed, row, row.cells[0], tmp_path) is None

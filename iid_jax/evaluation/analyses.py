@@ -3,14 +3,18 @@
 `analyze` writes a results.json; it is read here as any program would, and checked.
 """
 
+import functools
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from iid_jax.errors import DataError
+from iid_jax import config_file
+from iid_jax.config import Config
+from iid_jax.errors import DataError, UsageError
 from iid_jax.evaluation import summary
 from iid_jax.evaluation.declared import Cell, Row, Table, Training
+from iid_jax.flags import split_overrides
 
 RESULTS = "results.json"
 RUN = "RUN"
@@ -19,6 +23,28 @@ RUN = "RUN"
 def run_folder(workdir: Path, training: Training) -> Path:
     """Returns the workdir of a training below that of the tables: shared by all of them."""
     return Path(workdir) / "runs" / training.name
+
+
+@functools.cache
+def config_of(training: Training, workdir: Path) -> Config | None:
+    """Returns the configuration of a training, None where this version cannot make it."""
+    overrides, _ = split_overrides(list(training.overrides))
+    if training.start:
+        overrides["model.init_from"] = str(run_folder(workdir, training.start))
+    try:
+        return config_file.load(training.config, overrides)
+    except UsageError:
+        return None
+
+
+def trained(workdir: Path, training: Training) -> dict[str, Any] | None:
+    """Returns the summary of a training; None where there is none, or one of another.
+
+    Raises:
+      DataError: it is damaged.
+    """
+    config = config_of(training, workdir)
+    return config and summary.of_run(run_folder(workdir, training), config)
 
 
 def together(table: Table, row: Row) -> list[Training]:
@@ -68,7 +94,8 @@ def number(table: Table, row: Row, cell: Cell, workdir: Path) -> dict[str, Any] 
     """
     path = folder(table, row, cell, workdir) / RESULTS
     runs = [run_folder(workdir, t) / summary.NAME for t in together(table, row)]
-    if not up_to_date(path, runs):
+    measured = all(trained(workdir, training) for training in together(table, row))
+    if not measured or not up_to_date(path, runs):
         return None
     try:
         stored = json.loads(path.read_text(encoding="utf-8"))

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from iid_jax import config_file
+from iid_jax.config import Config
 from iid_jax.data import loading
 from iid_jax.errors import UsageError
 from iid_jax.evaluation import analyses, summary
@@ -22,7 +23,8 @@ class Step:
     """A command (`arguments` of the program) that is done when `produces` is there.
 
     `blocked` says why it cannot be run; `after` are the steps that it needs. One that `measures`
-    them is done only while what it produced is no older than what they did.
+    them is done only while what it produced is no older than what they did; one with a `config` is
+    a training, and only a run of that configuration is its.
     """
 
     arguments: tuple[str, ...]
@@ -30,9 +32,14 @@ class Step:
     blocked: str = ""
     after: tuple["Step", ...] = ()
     measures: bool = False
+    config: Config | None = None
 
     def done(self) -> bool:
         """Returns whether what it produces is there, and is of the runs as they are now."""
+        if self.config is not None:
+            return summary.of_run(self.produces.parent, self.config) is not None
+        if self.measures and not all(step.done() for step in self.after):
+            return False
         runs = [step.produces for step in self.after] if self.measures else []
         return analyses.up_to_date(self.produces, runs)
 
@@ -109,7 +116,8 @@ def _training(
         after = (steps[start],)
     arguments += [f"--workdir={run}", f"--data_dir={data_dir}"]
     blocked = _unfit(training) or _absent(training.data, data_dir, made_when_trained=True)
-    return Step(tuple(arguments), run / summary.NAME, blocked, after)
+    config = analyses.config_of(training, workdir)
+    return Step(tuple(arguments), run / summary.NAME, blocked, after, config=config)
 
 
 def _analysis(

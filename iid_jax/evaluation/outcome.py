@@ -81,7 +81,7 @@ def _ours(table: Table, rows: Sequence[Row], titles: Sequence[str], workdir: Pat
             if cell.title == title
         ]
         cells.append(_told([f for f in found if f is not None and f["value"] is not None], found))
-    done = [row for row in rows if summary.read(chain.run_folder(workdir, row.training))]
+    done = [row for row in rows if analyses.trained(workdir, row.training)]
     steps = "; ".join(dict.fromkeys(_plateau(row, workdir) for row in done))
     return [rows[0].label, f"{len(done)} of {len(rows)}", steps, *cells]
 
@@ -106,8 +106,9 @@ def _number(table: Table, row: Row, cell: Cell, workdir: Path) -> dict[str, Any]
         return analyses.number(table, row, cell, workdir)
     where = chain.summary_folder(workdir, row, cell)
     run = chain.run_folder(workdir, row.training) / summary.NAME
-    made = summary.read(where) if analyses.up_to_date(where / summary.NAME, [run]) else None
-    if made is None:
+    done = analyses.trained(workdir, row.training)
+    made = done and analyses.up_to_date(where / summary.NAME, [run]) and summary.read(where)
+    if not made:
         return None
     chosen = [
         r
@@ -135,7 +136,7 @@ def _plateau(row: Row, workdir: Path) -> str:
     steps = (summary.read(run) or {"train": {}})["train"].get("steps")
     if not looks:
         return f"{steps}"
-    best = max(looks, key=lambda look: look[1])
+    best = max(looks, key=lambda look: (look[1], look[0]))  # Of equals training keeps the last.
     before = max((value for step, value in looks if step < best[0]), default=0.0)
     rising = best[0] == looks[-1][0] and best[1] - before > RISING
     return f"{steps} ({best[0]}{', still rising' if rising else ''})"
@@ -166,11 +167,11 @@ def _pair(table: Table, row: Row, method: str, workdir: Path) -> Difference | No
     """The difference in video AUC of a run and its baseline of the same seed."""
     others = [r for r in table.rows if r.label == row.baseline]
     other = next((r for r in others if r.training.seed == row.training.seed), None)
+    pair = [r.training for r in (other, row) if r is not None]
     name = file_name(row.training.data, "test")
-    paths = [
-        chain.run_folder(workdir, r.training) / SCORES / name for r in (other, row) if r is not None
-    ]
-    if len(paths) < 2 or not all(path.exists() for path in paths):
+    paths = [chain.run_folder(workdir, training) / SCORES / name for training in pair]
+    done = all(analyses.trained(workdir, training) for training in pair)
+    if len(pair) < 2 or not done or not all(path.exists() for path in paths):
         return None
     for found in compare(*(read_csv(path) for path in paths)):
         if (found.method, found.metric) == (method, "video_auc") and found.lo is not None:

@@ -58,7 +58,8 @@ def from_weights(table: Table, folder: str) -> Table:
     """Returns the table with trainings that start from published weights of their backbones.
 
     They lie in `folder` as <backbone>.safetensors or .pth, of which the first found is taken. The
-    runs are others than those from random weights, and so is the table's file.
+    runs are others than those from random weights, and so is the table's file: they bear the
+    folder's name.
 
     Raises:
       UsageError: the table's networks are small ones of the made data sets, of which none are
@@ -69,22 +70,24 @@ def from_weights(table: Table, folder: str) -> Table:
             f"--weights={folder}: {table.name} trains networks of our own; leave it out"
         )
 
+    beside = f"from-{Path(folder).resolve().name}"
+
     def started(row: Row) -> Row:
         training = row.training
         backbone = config_file.load(training.config).model.backbone
         there = [Path(folder) / f"{backbone}{ending}" for ending in (".safetensors", ".pth")]
         chosen = next(filter(Path.exists, there), there[0])
         overrides = (*training.overrides, f"--config.model.init_from={chosen}")
-        name = f"{training.name}-pretrained"
+        name = f"{training.name}-{beside}"
         changed = dataclasses.replace(training, name=name, overrides=overrides)
         return dataclasses.replace(row, training=changed)
 
     return dataclasses.replace(
         table,
         rows=tuple(started(row) for row in table.rows),
-        file=f"{table.file or table.name}.pretrained",
+        file=f"{table.file or table.name}.{beside}",
         analysis=table.analysis
-        and dataclasses.replace(table.analysis, folder=f"{table.analysis.folder}-pretrained"),
+        and dataclasses.replace(table.analysis, folder=f"{table.analysis.folder}-{beside}"),
     )
 
 
