@@ -6,9 +6,9 @@
 It is trained on the genuine pictures of the training split alone; its summary.json has the share of
 the `probe` split's pictures, which no training sees, whose person it finds first.
 
-Arguments: data, gap, people, donors, steps, seed as in configs/quickstart.py. Before detectors are
-measured on another configuration of the data than the one trained on here, leave its held-out pictures
-out: --config.data.apart_from=photo_swaps/donor_p80_d10.
+Arguments: data, gap, people, donors, steps, seed as in configs/quickstart.py. Where the detectors
+are then measured on another configuration of the data than the one trained on here, leave out the
+pictures that it holds out: --config.data.apart_from=photo_swaps/donor_p80_d10.
 """
 
 from iid_jax import config_file

@@ -72,7 +72,8 @@ def get_config(argument=""):
     config.model.canvas = registry.entry(options["backbone"]).canvas
     config.model.adm_width = options["adm_width"] or None
     config.optim.schedule = "steps"
-    config.optim.boundaries = tuple(min(1.0, step / options["steps"]) for step in SLOWER_FROM)
+    steps = max(1, options["steps"])
+    config.optim.boundaries = tuple(min(1.0, step / steps) for step in SLOWER_FROM)
     config.train.steps = options["steps"]
     config.train.batch_size = options["batch"]
     config.train.eval_every = config.train.checkpoint_every = max(1, options["steps"] // 20)

@@ -42,9 +42,9 @@ CANVAS_RANGE = (64, 1024)
 class DataConfig:
     """What is trained on, and how batches are drawn.
 
-    Of several generators in `forgery` each makes an equal share of the fakes. `apart_from`: prepared
-    data sets whose held-out pictures a classifier of people is not trained on, since detectors that
-    start from it are measured there.
+    Of several generators in `forgery` each makes an equal share of the fakes. `apart_from`:
+    prepared data sets whose held-out pictures a classifier of people is not trained on, since
+    detectors that start from it are measured there.
     """
 
     name: str = "practice_faces"
@@ -217,8 +217,8 @@ class Config:
     eval: EvalConfig = EvalConfig()
 
     def __post_init__(self):
-        if self.seed < 0:
-            raise UsageError(f"config.seed must be at least 0, got {self.seed}")
+        if not 0 <= self.seed < 2**63:
+            raise UsageError(f"config.seed must be 0 to below 2^63, got {self.seed}")
         if self.data.apart_from and self.model.people is None:
             raise UsageError(
                 f"config.data.apart_from={self.data.apart_from} goes with a classifier of people: "

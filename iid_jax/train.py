@@ -67,15 +67,16 @@ def train_and_evaluate(
     if config.data.apart_from:
         others = (open_catalog(other, data_dir) for other in config.data.apart_from)
         catalog = identities.apart(catalog, others)
-    stats = loop.train(config, workdir, catalog, quiet=quiet)
-    if first and config.model.people is not None:
-        given = config, catalog, workdir, command, stats
-        made = recogniser.summarise(load_detector(workdir, people=True), *given)
-    elif first:
-        target = report.Target(catalog, "test")
-        detector = load_detector(workdir)
-        made = report.evaluate_run(detector, config, [target], workdir, command, stats, quiet)
-    sharding.meet("evaluated")
+    with alone(workdir) if first else contextlib.nullcontext():
+        stats = loop.train(config, workdir, catalog, quiet=quiet)
+        if first and config.model.people is not None:
+            given = config, catalog, workdir, command, stats
+            made = recogniser.summarise(load_detector(workdir, people=True), *given)
+        elif first:
+            target = report.Target(catalog, "test")
+            detector = load_detector(workdir)
+            made = report.evaluate_run(detector, config, [target], workdir, command, stats, quiet)
+        sharding.meet("evaluated")
     return made
 
 
@@ -98,6 +99,36 @@ def claimed(workdir: Path, config: Config) -> Iterator[None]:
                 if not there:
                     workdir.rmdir()
         raise
+
+
+@contextlib.contextmanager
+def alone(workdir: Path) -> Iterator[None]:
+    """Holds the workdir against another training there: the two would mix their checkpoints.
+
+    Of the processes of one run the first holds it. Where the file system knows no locks, nobody
+    does.
+
+    Raises:
+      UsageError: another one trains there.
+    """
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        yield
+        return
+    folder = os.open(workdir, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):
+            try:
+                fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise UsageError(
+                    f"--workdir={workdir}: another process trains there; wait for it, or choose "
+                    "another --workdir"
+                ) from None
+        yield
+    finally:
+        os.close(folder)
 
 
 def _names(folder: Path) -> set[str]:

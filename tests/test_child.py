@@ -28,18 +28,27 @@ def test_the_exit_code_is_the_command_s(words, code, capfd):
     assert child.run(*words) == code
 
 
-def test_a_sigterm_reaches_the_command_which_ends_first(tmp_path):
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_reaches_the_command_which_ends_first(tmp_path, sent, code):
     package = tmp_path / "iid_jax"
     package.mkdir()
     (package / "__init__.py").touch()
     (package / "main.py").write_text(SLEEPER)
     shutil.copy(child.__file__, package)
-    program = "import sys; from iid_jax import child; sys.exit(child.run())"
+    # 130 is what iid_jax.main ends with when it is interrupted.
+    program = """
+import sys
+from iid_jax import child
+try:
+    sys.exit(child.run())
+except KeyboardInterrupt:
+    sys.exit(130)
+"""
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
     with subprocess.Popen([sys.executable, "-c", program], cwd=tmp_path, env=environment) as parent:
         limit = time.monotonic() + 60
         while not (tmp_path / "ready").exists() and time.monotonic() < limit:
             time.sleep(0.05)
-        parent.send_signal(signal.SIGTERM)
-        assert parent.wait(60) == 143
+        parent.send_signal(sent)
+        assert parent.wait(60) == code
     assert (tmp_path / "stopped").exists()

@@ -105,3 +105,11 @@ def test_main_job_leaves_the_run_and_can_be_called_again(practice_dir, tmp_path,
     assert main(arguments) == 0
     again = json.loads((tmp_path / "summary.json").read_text())
     assert again["results"] == summary["results"] and again["train"] == summary["train"]
+
+
+def test_a_second_training_in_the_same_workdir_is_refused(tmp_path):
+    refused = pytest.raises(UsageError, match="another process trains there")
+    with train.alone(tmp_path), refused, train.alone(tmp_path):
+        pass
+    with train.alone(tmp_path):
+        assert list(tmp_path.iterdir()) == []

@@ -1,5 +1,6 @@
 """The classifier of people: what it is fed, that it learns people, and what starts from it."""
 
+import copy
 import dataclasses
 import json
 
@@ -9,6 +10,7 @@ import pytest
 
 from iid_jax import main
 from iid_jax.checkpoint import load_detector
+from iid_jax.config import Config, DataConfig
 from iid_jax.data import identities, schema
 from iid_jax.errors import DataError, UsageError
 from iid_jax.models import detector
@@ -55,6 +57,24 @@ def test_held_out_pictures_are_of_training_s_people_and_in_no_training(practice)
     rows = identities.held_out(practice)
     assert len(rows) and set(practice.columns["split"][rows]) == {"probe"}
     assert set(practice.columns["identity"][rows]) <= set(identities.people_of(practice))
+
+
+def test_pictures_that_another_set_holds_out_are_in_no_training(practice):
+    genuine = practice.select("train", label=schema.REAL)
+    held = genuine[::5]
+    other = copy.copy(practice)
+    other.columns = {**practice.columns, "split": practice.columns["split"].copy()}
+    other.columns["split"][held] = "probe"
+    kept = identities.apart(practice, [other])
+    assert kept.select("train", label=schema.REAL).tolist() == np.setdiff1d(genuine, held).tolist()
+    assert identities.held_out(kept).tolist() == identities.held_out(practice).tolist()
+    assert kept.read(int(kept.select("train")[-1])).split == "train"
+    assert len(practice.select("train", label=schema.REAL)) == len(genuine)
+
+
+def test_pictures_are_kept_apart_for_classifiers_of_people_alone():
+    with pytest.raises(UsageError, match="goes with a classifier of people"):
+        Config(data=DataConfig(apart_from=("practice_faces/donor",)))
 
 
 def test_the_head_has_a_logit_for_everybody_in_training(run, practice):
