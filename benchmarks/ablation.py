@@ -101,7 +101,7 @@ def _train(arguments: str, overrides: Mapping[str, str], workdir: Path, data_dir
     words = [f"--config=configs/quickstart.py:{arguments}"]
     words += [f"--config.{key}={value}" for key, value in overrides.items()]
     code = child.run(*words, f"--workdir={workdir}", f"--data_dir={data_dir}")
-    if code:
+    if code not in (0, child.UNSCORED):
         sys.exit(code)
 
 

@@ -126,7 +126,7 @@ def _flags(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--people", type=int, default=80)
     parser.add_argument("--donors", type=int, default=10)
     parser.add_argument("--steps", type=int, default=0, help="by default the configuration's")
-    parser.add_argument("--seeds", nargs="*", type=int, default=[0, 1, 2])
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     return parser.parse_args(argv)
 
 
@@ -135,7 +135,7 @@ def _prepare(name: str, flags: argparse.Namespace) -> None:
         return
     words = [f"--dataset={name}", f"--data_dir={flags.data_dir}"]
     # 3: some photographs could not be used.
-    _main("prepare", *words, *([f"--source={flags.source}"] if flags.source else []), fine=(0, 3))
+    _main("prepare", *words, *([f"--source={flags.source}"] if flags.source else []))
 
 
 def _donors(gap: str, flags: argparse.Namespace) -> int | None:
@@ -182,12 +182,13 @@ def _difference(
 
 
 def _workdir(name: str, method: str, seed: int, flags: argparse.Namespace) -> Path:
-    return flags.workdir / name / "+".join(flags.trained) / f"{method}-{seed}"
+    kind = "+".join([f"steps={flags.steps}", *flags.trained])
+    return flags.workdir / name / kind / f"{method}-{seed}"
 
 
-def _main(*words: str, fine: tuple[int, ...] = (0,)) -> None:
+def _main(*words: str) -> None:
     code = child.run(*words)
-    if code not in fine:
+    if code not in (0, child.UNSCORED):
         sys.exit(code)
 
 

@@ -28,8 +28,8 @@ def main() -> int:
     parser.add_argument("--workdir", type=Path, required=True)
     parser.add_argument("--data_dir", type=Path, required=True)
     parser.add_argument("--data", default="practice_faces")
-    parser.add_argument("--rows", nargs="*", choices=list(ROWS), default=list(ROWS))
-    parser.add_argument("--seeds", nargs="*", type=int, default=[0])
+    parser.add_argument("--rows", nargs="+", choices=list(ROWS), default=list(ROWS))
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     flags = parser.parse_args()
     table = {}
     for seed in flags.seeds:
@@ -49,7 +49,7 @@ def main() -> int:
 def _train(arguments: str, workdir: Path, data_dir: Path) -> None:
     config = f"--config=configs/quickstart.py:{arguments}"
     code = child.run(config, f"--workdir={workdir}", f"--data_dir={data_dir}")
-    if code:
+    if code not in (0, child.UNSCORED):
         sys.exit(code)
 
 

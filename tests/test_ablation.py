@@ -53,3 +53,15 @@ def test_the_table_has_mean_and_range_and_says_what_is_missing(ablation):
     assert lines[2] == "| d | mix | 2 | 0.850 (0.800 to 0.900) | not measured | not measured |"
     assert "0.700 (0.700 to 0.700, 1 undefined)" in lines[3]
     assert all(line.count("|") == lines[0].count("|") for line in lines)
+
+
+@pytest.mark.parametrize("code", [0, 3])
+def test_a_run_with_records_that_have_no_score_is_a_row_all_the_same(ablation, monkeypatch, code):
+    monkeypatch.setattr(ablation.child, "run", lambda *words: code)
+    ablation._train("steps=1", {}, Path("w"), Path("d"))
+
+
+def test_a_run_that_failed_ends_the_table_with_its_code(ablation, monkeypatch):
+    monkeypatch.setattr(ablation.child, "run", lambda *words: 4)
+    with pytest.raises(SystemExit, match="4"):
+        ablation._train("steps=1", {}, Path("w"), Path("d"))

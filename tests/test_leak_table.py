@@ -131,7 +131,7 @@ def test_untrained_network_and_best_statistic_have_their_rows(script, practice):
 
 def test_runs_are_also_measured_at_their_last_step(script, practice, run_dir, tmp_path):
     """The last by number, not by name, and whatever validation preferred."""
-    flags = argparse.Namespace(trained=list(TRAINED), workdir=tmp_path)
+    flags = argparse.Namespace(trained=list(TRAINED), workdir=tmp_path, steps=2)
     kept = script._workdir(practice.name, "iid", 0, flags) / "checkpoints"
     kept.mkdir(parents=True)
     for name in ("2", "notes"):
