@@ -104,7 +104,9 @@ def rows_by_kind(
         split, corruption = split_of(row["split"])
         kind = corruption.kind if corruption else split.partition(MARK)[2]
         place = corruption.level if corruption else 6
-        cells.setdefault(kind, [clean, *[None] * 6])[place] = row
+        # The column's title says what the number is the mean of.
+        told = row["reason"].removeprefix(_MEAN).lstrip("; ")
+        cells.setdefault(kind, [clean, *[None] * 6])[place] = {**row, "reason": told}
     columns = ["clean", *(f"level {level}" for level in corrupt.LEVELS), "mean of levels"]
     lines = [{"name": kind, "cells": line, "count": ""} for kind, line in cells.items()]
     return {"first": "corruption", "last": "", "columns": columns, "rows": lines}
