@@ -6,9 +6,10 @@ Rows: fakes left untouched, swapped whole, swapped in part, the mix of them, sel
 mix and self-blends in equal shares, the mix with alpha blending only (the mix itself blends half of
 its swaps by Poisson), and with windows only where the two faces differ most or half as large; then
 the mix under other losses: the weight of the ADM's (`config.loss.beta`, 0.3 here), how many of a
-genuine face's anchors it learns from (4 at least; `genuine anchors`), and with anchors that lie
-in the fake's mask but match no box among the negatives (`none ignored`). By default the data set's own
-fakes are swaps of ten donors' whole faces, none of whom is seen genuine (--arguments, --trained).
+genuine face's anchors it learns from (4 at least; `genuine anchors`), and with anchors that lie in
+the fake's mask but match no box among the negatives (`none ignored`). By default the data set's
+own fakes are swaps of ten donors' whole faces, none of whom is seen genuine (--arguments,
+--trained).
 
 Columns, of people that training never saw: video AUC, the mean over the manipulations of the
 training (`seen`) and over the others (`unseen`), and leak AUC (`leak`, 0.5 is none).
