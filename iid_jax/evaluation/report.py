@@ -11,7 +11,7 @@ from iid_jax.config import Config, EvalConfig
 from iid_jax.data import people, sampler, schema
 from iid_jax.data.catalog import Catalog
 from iid_jax.data.corrupt import Corruption
-from iid_jax.data.roles import roles
+from iid_jax.data.roles import Roles, roles
 from iid_jax.errors import DataError, nearest
 from iid_jax.evaluation import (
     calibration,
@@ -29,7 +29,7 @@ from iid_jax.models import detector as models
 
 PROBE, VALIDATION = "probe", "val"
 SCORES, REPORT, LOG = "scores", "report.html", "metrics.jsonl"
-_NEW_PEOPLE = ("test", VALIDATION)
+NEW_PEOPLE = ("test", VALIDATION)
 _AT_THRESHOLD = (localisation.BOX_RECALL, localisation.FALSE_BOXES)
 _FITTED_HERE = "the box threshold was chosen on pictures of this very split"
 _NO_HOME = "the data set that the detector was trained on is not there: no validation scores"
@@ -197,6 +197,9 @@ def _score(job: _Job, catalog: Catalog, split: str, name: str = "", methods=()) 
         rows = catalog.select(split, methods=methods)
         scored = score(job.detect, catalog, rows, job.spec, job.batch_size, job.quiet, label)
         scored.table.columns["split"] = np.full(len(rows), name)
+        if (catalog.name, name) == (job.home, PROBE):
+            table = results.with_roles(scored.table, _roles(job, catalog))
+            scored = dataclasses.replace(scored, table=table)
         write_csv(job.out / SCORES / file_name(catalog.name, name), scored.table)
         job.scored[catalog.name, name] = scored
     return job.scored[catalog.name, name]
@@ -218,14 +221,17 @@ def _validation(job: _Job, home: Catalog | None) -> tuple[ScoreTable | None, str
 
 def _leak(job: _Job, catalog: Catalog, test: ScoreTable) -> list[results.Result]:
     split = str(test["split"][0])
-    if split not in _NEW_PEOPLE:
+    if split not in NEW_PEOPLE:
         reason = f"people of the {split} split are not new to the detector"
         return results.undefined_leak(catalog.name, split, reason)
     if not len(catalog.select(PROBE)):
         return results.undefined_leak(catalog.name, split, "the data set has no probe split")
-    known = roles(catalog, sampler.chosen_methods(catalog, job.config.data))
     probe = _score(job, catalog, PROBE).table
-    return results.leak_results(test, probe, known, *job.statistics)
+    return results.leak_results(test, probe, _roles(job, catalog), *job.statistics)
+
+
+def _roles(job: _Job, catalog: Catalog) -> Roles:
+    return roles(catalog, sampler.chosen_methods(catalog, job.config.data))
 
 
 def _localise(
@@ -293,11 +299,13 @@ def _commands(
 
 
 def from_scores(path: Path, bootstrap: int, seed: int) -> str:
-    """Returns the command that measures a scores file again, validation scores beside it."""
+    """Returns the command that measures a scores file again, those of probe and validation too."""
     path = Path(path).resolve()
     workdir = summary.portable(path.parent.parent, "WORKDIR")
-    beside = sorted(path.parent.glob(f"*.{VALIDATION}.csv"))
-    files = [f"{workdir}/{p.parent.name}/{p.name}" for p in dict.fromkeys((path, *beside))]
+    data = path.name.removesuffix(".csv").rpartition(".")[0]
+    probe = path.with_name(f"{data}.{PROBE}.csv")
+    beside = [*([probe] if probe.exists() else []), *path.parent.glob(f"*.{VALIDATION}.csv")]
+    files = [f"{workdir}/{p.parent.name}/{p.name}" for p in dict.fromkeys((path, *sorted(beside)))]
     words = [f"--from_scores={','.join(files)}", f"--seed={seed}"]
     if bootstrap != EvalConfig().bootstrap:
         words.append(f"--bootstrap={bootstrap}")

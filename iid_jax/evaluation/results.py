@@ -12,7 +12,7 @@ from iid_jax import metrics
 from iid_jax.data import schema
 from iid_jax.errors import DataError
 from iid_jax.evaluation import calibration
-from iid_jax.evaluation.table import ScoreTable
+from iid_jax.evaluation.table import DONOR, GENUINE, ROLE, ScoreTable
 from iid_jax.leak_metrics import FAMILIARITY, LEAK, Faces, Roles, leak_aucs
 from iid_jax.measures import Metric
 
@@ -109,6 +109,27 @@ def leak_results(
     measured = leak_aucs(known, *faces(test, probe), bootstrap, seed)
     data, split = str(test["data"][0]), str(test["split"][0])
     return [result(data, split, ALL, name, value) for name, value in measured.items()]
+
+
+def with_roles(probe: ScoreTable, known: Roles) -> ScoreTable:
+    """Returns the scores of the probe, each record with its person's `ROLE` in training."""
+    sides = {DONOR: known.donors, GENUINE: known.genuine}
+    roles = [
+        "+".join(role for role, people in sides.items() if person in people)
+        for person in probe["identity"].tolist()
+    ]
+    return ScoreTable({**probe.columns, ROLE: np.array(roles, str)})
+
+
+def roles_in(probe: ScoreTable) -> Roles | None:
+    """Returns who was what in training, of the people of the probe; None where it is not noted."""
+    if ROLE not in probe.columns:
+        return None
+    of_role = (
+        frozenset(probe["identity"][np.char.find(probe[ROLE], role) >= 0].tolist())
+        for role in (DONOR, GENUINE)
+    )
+    return Roles(*of_role)
 
 
 def faces(test: ScoreTable, probe: ScoreTable) -> tuple[Faces, Faces]:

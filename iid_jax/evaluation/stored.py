@@ -13,7 +13,7 @@ from iid_jax.evaluation import calibration, compare, page, report, results, robu
 from iid_jax.evaluation.compare import Difference
 from iid_jax.evaluation.table import ScoreTable, read_csv
 
-_ROLES_UNKNOWN = "a scores file does not say who was a donor in training; evaluate the checkpoint"
+_ROLES_UNKNOWN = "the probe's scores do not say who was a donor in training: no column `role`"
 _NO_VALIDATION = "no validation scores given; add the run's .val.csv to --from_scores"
 Tables = dict[tuple[str, str], tuple[ScoreTable, Path]]
 
@@ -98,8 +98,14 @@ def _part(tables: Tables, name: tuple[str, str], drawn: tuple[int, int]) -> page
     table, path = tables[name]
     validation, why_none = _validation(tables, data)
     rows = results.detection_results(table, *drawn, validation, why_none)
-    if split == "test" and (data, report.PROBE) in tables:
-        rows += results.undefined_leak(data, split, _ROLES_UNKNOWN)
+    if split in report.NEW_PEOPLE and (data, report.PROBE) in tables:
+        probe, _ = tables[data, report.PROBE]
+        known = results.roles_in(probe)
+        rows += (
+            results.leak_results(table, probe, known, *drawn)
+            if known
+            else results.undefined_leak(data, split, _ROLES_UNKNOWN)
+        )
     worse = {
         corruption: other
         for (of, called), (other, _) in tables.items()

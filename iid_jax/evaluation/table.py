@@ -29,6 +29,9 @@ COLUMNS = (
     "logit",
     "status",
 )
+# A column more, of scores of the `probe` split: who a person was in the detector's training.
+ROLE, DONOR, GENUINE = "role", "donor", "genuine"
+ROLES = ("", DONOR, GENUINE, f"{DONOR}+{GENUINE}")
 WHOLE_NUMBERS, FRACTIONS = ("frame", "face", "label"), ("score", "logit")
 OK = "ok"
 # How many records an error names.
@@ -37,7 +40,10 @@ NAMED = 5
 
 @dataclasses.dataclass(frozen=True)
 class ScoreTable:
-    """The columns of a scores file (`COLUMNS`), sorted by record; NaN where there is no score."""
+    """The columns of a scores file (`COLUMNS`, `ROLE` in some), sorted by record.
+
+    NaN where there is no score.
+    """
 
     columns: dict[str, np.ndarray]
 
@@ -110,8 +116,9 @@ def write_csv(path: Path, table: ScoreTable) -> None:
     try:
         with temporary.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(COLUMNS)
-            writer.writerows(zip(*(_texts(name, table[name]) for name in COLUMNS), strict=True))
+            names = (*COLUMNS, *([ROLE] if ROLE in table.columns else []))
+            writer.writerow(names)
+            writer.writerows(zip(*(_texts(name, table[name]) for name in names), strict=True))
         temporary.replace(path)
     except OSError as error:
         with contextlib.suppress(OSError):
@@ -137,20 +144,20 @@ def read_csv(path: str | os.PathLike) -> ScoreTable:
             header, *lines = [*csv.reader(file)] or [[]]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"cannot read {path}: {error}; give a file of a run's scores/") from error
-    if tuple(header) != COLUMNS:
+    if tuple(header) not in (COLUMNS, (*COLUMNS, ROLE)):
         raise DataError(
             f"{path} is not a scores file: its first line must be {','.join(COLUMNS)}, "
             f"got {','.join(header)[:80]!r}"
         )
     if not lines:
         raise DataError(f"{path} holds no record, only the names of the columns; score again")
-    damaged = next((n for n, line in enumerate(lines, 2) if len(line) != len(COLUMNS)), None)
+    damaged = next((n for n, line in enumerate(lines, 2) if len(line) != len(header)), None)
     if damaged is not None:
         raise DataError(
             f"{path} is damaged: line {damaged} has {len(lines[damaged - 2])} values, not "
-            f"{len(COLUMNS)}; score again"
+            f"{len(header)}; score again"
         )
-    texts = dict(zip(COLUMNS, map(list, zip(*lines, strict=True)), strict=True))
+    texts = dict(zip(header, map(list, zip(*lines, strict=True)), strict=True))
     try:
         table = ScoreTable({name: _parsed(name, values) for name, values in texts.items()})
     except (ValueError, OverflowError) as error:
@@ -170,6 +177,8 @@ def _parsed(name: str, values: list[str]) -> np.ndarray:
 def _check(path: str | os.PathLike, table: ScoreTable) -> None:
     if not np.isin(table["label"], (0, 1)).all():
         raise DataError(f"{path} is damaged: a label must be 0 (real) or 1 (fake)")
+    if not np.isin(table.columns.get(ROLE, ""), ROLES).all():
+        raise DataError(f"{path} is damaged: a {ROLE} must be {', '.join(ROLES[1:])} or empty")
     names, counts = np.unique(table["record"], return_counts=True)
     if (counts > 1).any():
         twice = _some(names[counts > 1])

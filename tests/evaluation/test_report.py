@@ -148,12 +148,25 @@ def test_scores_alone_give_the_same_results(finished, tmp_path):
     made, out = finished
     paths = [out / "scores" / f"noise.default.{split}.csv" for split in ("test", "probe", "val")]
     again = stored.evaluate_scores(paths, tmp_path, "c", seed=CONFIG.seed, bootstrap=30)
-    names = {r["metric"] for r in again["results"]} - {"leak_auc", "familiarity_auc"}
+    names = {r["metric"] for r in again["results"]}
+    assert {"leak_auc", "familiarity_auc", "frame_ece", "video_auc"} <= names
     expected = [r for r in made["results"] if r["metric"] in names and r["split"] == "test"]
     assert [r for r in again["results"] if r["metric"] in names] == expected
-    leak = found(again, "all", "leak_auc")
-    assert leak["value"] is None and "scores file" in leak["reason"]
+    assert found(again, "all", "leak_auc")["value"] is not None
     assert (tmp_path / "report.html").exists()
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_scores_of_a_probe_that_name_no_roles_have_no_leak(finished, tmp_path):
+    scores = finished[1] / "scores"
+    lines = (scores / "noise.default.probe.csv").read_text(encoding="utf-8").splitlines()
+    assert lines[0].endswith(",role") and lines[1].rpartition(",")[2]
+    without = "\n".join(line.rpartition(",")[0] for line in lines)
+    (tmp_path / "probe.csv").write_text(without, encoding="utf-8")
+    paths = [scores / "noise.default.test.csv", tmp_path / "probe.csv"]
+    again = stored.evaluate_scores(paths, tmp_path / "out", "c", bootstrap=5)
+    leak = found(again, "all", "leak_auc")
+    assert leak["value"] is None and "no column `role`" in leak["reason"]
 
 
 def test_same_scores_given_twice_are_refused(finished, tmp_path):
@@ -195,7 +208,8 @@ def test_page_names_commands_but_no_folder_of_this_machine(finished):
     words = Page(text).text
     assert "python -m iid_jax.main --config=x.py --workdir=WORKDIR" in words
     assert "evaluate --checkpoint=WORKDIR --data=noise/default:test" in words
-    files = ",".join(f"WORKDIR/scores/noise.default.{split}.csv" for split in ("test", "val"))
+    splits = "test", "probe", "val"
+    files = ",".join(f"WORKDIR/scores/noise.default.{split}.csv" for split in splits)
     assert f"--from_scores={files} --seed=0 --bootstrap=30 --out=OUT" in words
     assert made["command"] == COMMAND
 
