@@ -35,10 +35,12 @@ def test_a_signal_reaches_the_command_which_ends_first(tmp_path, sent, code):
     (package / "__init__.py").touch()
     (package / "main.py").write_text(SLEEPER)
     shutil.copy(child.__file__, package)
-    # 130 is what iid_jax.main ends with when it is interrupted.
+    # 130 is what iid_jax.main ends with when it is interrupted. Who is started in the background of
+    # a shell inherits that SIGINT is ignored.
     program = """
-import sys
+import signal, sys
 from iid_jax import child
+signal.signal(signal.SIGINT, signal.default_int_handler)
 try:
     sys.exit(child.run())
 except KeyboardInterrupt:
