@@ -101,9 +101,7 @@ def _summary(flags: argparse.Namespace, data: str, row: str, seed: int) -> dict:
 def _train(arguments: str, overrides: Mapping[str, str], workdir: Path, data_dir: Path) -> None:
     words = [f"--config=configs/quickstart.py:{arguments}"]
     words += [f"--config.{key}={value}" for key, value in overrides.items()]
-    code = child.run(*words, f"--workdir={workdir}", f"--data_dir={data_dir}")
-    if code not in (0, child.UNSCORED):
-        sys.exit(code)
+    child.run_whole(*words, f"--workdir={workdir}", f"--data_dir={data_dir}")
 
 
 def _markdown(table: Mapping[tuple[str, str], Sequence[Mapping[str, float | None]]]) -> str:

@@ -134,8 +134,7 @@ def _prepare(name: str, flags: argparse.Namespace) -> None:
     if any((flags.data_dir / name).glob("*/features.json")):
         return
     words = [f"--dataset={name}", f"--data_dir={flags.data_dir}"]
-    # 3: some photographs could not be used.
-    _main("prepare", *words, *([f"--source={flags.source}"] if flags.source else []))
+    child.run_whole("prepare", *words, *([f"--source={flags.source}"] if flags.source else []))
 
 
 def _donors(gap: str, flags: argparse.Namespace) -> int | None:
@@ -154,7 +153,7 @@ def _trained(gap: str, method: str, seed: int, name: str, flags: argparse.Namesp
     if not (workdir / "summary.json").exists():
         config = f"--config=configs/quickstart.py:{_arguments(gap, method, seed, flags)}"
         methods = f"--config.data.methods={','.join(flags.trained)}"
-        _main(config, methods, f"--workdir={workdir}", f"--data_dir={flags.data_dir}")
+        child.run_whole(config, methods, f"--workdir={workdir}", f"--data_dir={flags.data_dir}")
     stem = name.replace("/", ".")
     test, probe = (
         read_csv(workdir / "scores" / f"{stem}.{part}.csv") for part in ("test", "probe")
@@ -184,12 +183,6 @@ def _difference(
 def _workdir(name: str, method: str, seed: int, flags: argparse.Namespace) -> Path:
     kind = "+".join([f"steps={flags.steps}", *flags.trained])
     return flags.workdir / name / kind / f"{method}-{seed}"
-
-
-def _main(*words: str) -> None:
-    code = child.run(*words)
-    if code not in (0, child.UNSCORED):
-        sys.exit(code)
 
 
 def _untrained(gap: str, catalog: Catalog, flags: argparse.Namespace) -> Row:

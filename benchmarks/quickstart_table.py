@@ -48,9 +48,7 @@ def main() -> int:
 
 def _train(arguments: str, workdir: Path, data_dir: Path) -> None:
     config = f"--config=configs/quickstart.py:{arguments}"
-    code = child.run(config, f"--workdir={workdir}", f"--data_dir={data_dir}")
-    if code not in (0, child.UNSCORED):
-        sys.exit(code)
+    child.run_whole(config, f"--workdir={workdir}", f"--data_dir={data_dir}")
 
 
 def _markdown(table: dict[tuple[str, str, int], dict]) -> str:

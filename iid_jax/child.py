@@ -4,7 +4,7 @@ import signal
 import subprocess
 import sys
 
-# The exit code of a training or evaluation that is whole but for records without a score.
+# The exit code of a command whose work is whole but for records that could not be used.
 UNSCORED = 3
 
 
@@ -24,3 +24,10 @@ def run(*words: str) -> int:
             raise
         finally:
             signal.signal(signal.SIGTERM, before)
+
+
+def run_whole(*words: str) -> None:
+    """Runs as `run` does, and ends this program with the command's code where that failed."""
+    code = run(*words)
+    if code not in (0, UNSCORED):
+        sys.exit(code)

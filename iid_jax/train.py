@@ -118,14 +118,15 @@ def alone(workdir: Path) -> Iterator[None]:
         return
     folder = os.open(workdir, os.O_RDONLY)
     try:
-        with contextlib.suppress(OSError):
-            try:
-                fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise UsageError(
-                    f"--workdir={workdir}: another process trains there; wait for it, or choose "
-                    "another --workdir"
-                ) from None
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UsageError(
+                f"--workdir={workdir}: another process trains there; wait for it, or choose "
+                "another --workdir"
+            ) from None
+        except OSError:  # A file system without locks.
+            pass
         yield
     finally:
         os.close(folder)

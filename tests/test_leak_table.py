@@ -95,7 +95,7 @@ def test_a_finished_run_is_read_and_not_repeated(script, practice, practice_dir,
         started.extend(arguments[:2])
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(script, "_main", train)
+        patch.setattr(script.child, "run_whole", train)
         first, again = (script._trained("donor", "iid", 2, practice.name, flags) for _ in range(2))
     assert started == [
         "--config=configs/quickstart.py:method=iid,seed=2,data=practice_faces,"
