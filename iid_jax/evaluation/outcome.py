@@ -147,8 +147,9 @@ def _differences(table: Table, workdir: Path) -> list[str]:
     lines = []
     for label in dict.fromkeys(row.label for row in table.rows if row.baseline):
         rows = [row for row in table.rows if row.label == label]
+        by_seed = [_paired(table, row, workdir) for row in rows]
         for method in _compared(rows[0]):
-            pairs = [p for p in (_pair(table, row, method, workdir) for row in rows) if p]
+            pairs = [found[method] for found in by_seed if method in found]
             if pairs:
                 told = _judged([(p.difference, (p.hi - p.lo) / 2.0) for p in pairs])
                 left_out = max(p.n_left_out for p in pairs)
@@ -163,8 +164,8 @@ def _compared(row: Row) -> list[str]:
     return [ALL, *(c.method for c in row.cells if c.method not in (ALL, SEEN))]
 
 
-def _pair(table: Table, row: Row, method: str, workdir: Path) -> Difference | None:
-    """The difference in video AUC of a run and its baseline of the same seed."""
+def _paired(table: Table, row: Row, workdir: Path) -> dict[str, Difference]:
+    """By manipulation, the difference in video AUC of a run and its baseline of the same seed."""
     others = [r for r in table.rows if r.label == row.baseline]
     other = next((r for r in others if r.training.seed == row.training.seed), None)
     pair = [r.training for r in (other, row) if r is not None]
@@ -172,11 +173,9 @@ def _pair(table: Table, row: Row, method: str, workdir: Path) -> Difference | No
     paths = [chain.run_folder(workdir, training) / SCORES / name for training in pair]
     done = all(analyses.trained(workdir, training) for training in pair)
     if len(pair) < 2 or not done or not all(path.exists() for path in paths):
-        return None
-    for found in compare(*(read_csv(path) for path in paths)):
-        if (found.method, found.metric) == (method, "video_auc") and found.lo is not None:
-            return found
-    return None
+        return {}
+    compared = compare(*(read_csv(path) for path in paths))
+    return {d.method: d for d in compared if d.metric == "video_auc" and d.lo is not None}
 
 
 def _judged(found: Sequence[tuple[float, float]]) -> str:
