@@ -24,7 +24,7 @@ def main(argv: list[str]) -> int:
     flags = _parser().parse(argv)
     _check(flags)
 
-    from iid_jax.evaluation import summary
+    from iid_jax.evaluation import command_lines, summary
     from iid_jax.leakage import section
 
     out = Path(flags.out)
@@ -32,7 +32,7 @@ def main(argv: list[str]) -> int:
     section.read(out)
     job = _open(flags, out)
     found = run(job)
-    command = summary.command_line("analyze", argv)
+    command = command_lines.of("analyze", argv)
     _write(job, found, command)
     for line in _told(found):
         print(line)

@@ -14,9 +14,9 @@ def main(argv: list[str]) -> int:
     flags = _parser().parse(argv)
     _check(flags)
 
-    from iid_jax.evaluation import report, stored, summary
+    from iid_jax.evaluation import command_lines, report, stored
 
-    command = summary.command_line("evaluate", argv)
+    command = command_lines.of("evaluate", argv)
     if flags.from_scores:
         out = Path(flags.out)
         files, others = (_paths(flags, name) for name in ("from_scores", "against"))

@@ -161,7 +161,7 @@ def _nested(arrays: Mapping[str, Any]) -> dict[str, Any]:
 def _knowledge(checkpoint: Path, loaded: Any, data_dir: str, quiet: bool) -> dict[str, Any]:
     """What is known of the detector beside its arrays: its run's summary, and what is fitted."""
     from iid_jax import inference_checkpoint
-    from iid_jax.evaluation import operating, summary
+    from iid_jax.evaluation import command_lines, operating, summary
     from iid_jax.evaluation.localisation import THRESHOLD
 
     known = inference_checkpoint.known
@@ -178,7 +178,7 @@ def _knowledge(checkpoint: Path, loaded: Any, data_dir: str, quiet: bool) -> dic
         "data": made["data"],
         "metrics": made["results"],
         "train": made["train"],
-        "source": summary.shareable(made["command"]),
+        "source": command_lines.shareable(made["command"]),
     }
     fitted = operating.fit(loaded, data_dir, quiet)
     return {**found, **{name: known(m.value, m.reason) for name, m in fitted.items()}}

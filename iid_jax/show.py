@@ -133,7 +133,7 @@ def _first_look(flags: argparse.Namespace, argv: list[str], out: Path) -> int:
     from iid_jax import checkpoint, plots
     from iid_jax.data import people
     from iid_jax.data.catalog import open_catalog
-    from iid_jax.evaluation import first_look, summary
+    from iid_jax.evaluation import command_lines, first_look, summary
 
     page = out.with_suffix(PAGE)
     _check_page(page, first_look.MADE)
@@ -149,7 +149,7 @@ def _first_look(flags: argparse.Namespace, argv: list[str], out: Path) -> int:
     seen = first_look.look(detector, catalog, split, home, flags.count, seed, flags.quiet)
     workdir = summary.run_folder(Path(flags.checkpoint))
     training = summary.training_of(workdir, detector.config) or {}
-    commands = summary.command_line("show", argv), training.get("command")
+    commands = command_lines.of("show", argv), training.get("command")
     text = first_look.text(seen, detector, catalog, seed, out.name, *commands)
     out.write_bytes(plots.png(first_look.sheet(seen, detector)))
     summary.write_text(page, text)

@@ -29,9 +29,9 @@ def main(argv: list[str]) -> int:
     config = config_file.load(flags.config, flags.overrides)
     workdir = Path(flags.workdir)
     with claimed(workdir, config):
-        from iid_jax.evaluation import summary
+        from iid_jax.evaluation import command_lines
 
-        command = summary.command_line("", argv)
+        command = command_lines.of("", argv)
         made = train_and_evaluate(config, workdir, flags.data_dir, command, flags.quiet)
     return _tell(made, workdir) if made else 0
 

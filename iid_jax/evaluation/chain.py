@@ -9,7 +9,7 @@ from iid_jax import config_file
 from iid_jax.config import Config
 from iid_jax.data import loading
 from iid_jax.errors import UsageError
-from iid_jax.evaluation import analyses, summary
+from iid_jax.evaluation import analyses, command_lines, summary
 from iid_jax.evaluation.analyses import run_folder
 from iid_jax.evaluation.declared import Cell, Row, Table, Training
 from iid_jax.flags import parse_data, split_overrides
@@ -49,7 +49,7 @@ class Step:
         verb, *rest = (
             self.arguments if not self.arguments[0].startswith("-") else ("", *self.arguments)
         )
-        return summary.command_line(verb, rest)
+        return command_lines.of(verb, rest)
 
 
 def plan(table: Table, workdir: Path, data_dir: str | os.PathLike) -> list[Step]:

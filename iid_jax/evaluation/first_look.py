@@ -11,7 +11,7 @@ from iid_jax.config import Config
 from iid_jax.data import schema
 from iid_jax.data.catalog import Catalog
 from iid_jax.errors import DataError, nearest
-from iid_jax.evaluation import examples, localisation, summary
+from iid_jax.evaluation import command_lines, examples, localisation, summary
 from iid_jax.evaluation.score import DetectorFunction, Scored, score
 
 MIDDLE = 0.5
@@ -134,9 +134,11 @@ def text(
     """Returns the page, in Markdown, that explains the picture `image` and counts what is on it."""
     local, split = detector.anchors is not None, str(seen.scored.table["split"][0])
     reading = READING + (WITH_BOXES if local else WITHOUT_BOXES)
-    origin = f"trained by `{summary.shareable(trained_by)}`" if trained_by else "training unknown"
+    origin = (
+        f"trained by `{command_lines.shareable(trained_by)}`" if trained_by else "training unknown"
+    )
     facts = (
-        f"* The command: `{summary.shareable(command)}`",
+        f"* The command: `{command_lines.shareable(command)}`",
         f"* The detector: {origin}, step {detector.step}, seed {detector.config.seed}, "
         f"configuration {summary.config_sha256(detector.config)[:16]}",
         f"* The data: split `{split}` of `{catalog.name}`, fingerprint {catalog.fingerprint[:16]}",

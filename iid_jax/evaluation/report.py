@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from iid_jax.config import Config, EvalConfig
+from iid_jax.config import Config
 from iid_jax.data import people, sampler, schema
 from iid_jax.data.catalog import Catalog
 from iid_jax.data.corrupt import Corruption
@@ -15,6 +15,7 @@ from iid_jax.data.roles import Roles, roles
 from iid_jax.errors import DataError, nearest
 from iid_jax.evaluation import (
     calibration,
+    command_lines,
     examples,
     localisation,
     page,
@@ -137,7 +138,12 @@ def evaluate_run(
     made = summary.build(command, config.seed, config, data, rows, train_stats)
     lines = page.read_log(log or out / LOG)
     trained_by = (train_stats or {}).get("command") or command
-    commands = _commands(job, targets, command, trained_by)
+    data_dir = targets[0].catalog.directory.parents[2]
+    commands = {
+        "this": command_lines.shareable(command),
+        "train": command_lines.shareable(trained_by),
+        "evaluate": command_lines.evaluation(out, map(_name, targets), data_dir),
+    }
     publish(out, made, page.render(made, config, parts, lines, commands))
     return made
 
@@ -180,7 +186,9 @@ def _evaluate(job: _Job, target: Target, home: Catalog | None) -> page.Part:
     return page.Part(
         table=scored.table,
         results=rows,
-        from_scores=from_scores(job.out / SCORES / file_name(*_name(target)), *job.statistics),
+        from_scores=command_lines.from_scores(
+            job.out / SCORES / file_name(*_name(target)), *job.statistics
+        ),
         pictures=examples.held_out(scored, catalog, job.spec, operating, job.config.seed),
         swaps=examples.partial_swaps(swaps, operating) if swaps else (),
         notes=notes,
@@ -281,35 +289,6 @@ def _check_split(target: Target) -> None:
     if target.split not in present:
         hint = nearest(target.split, present)
         raise DataError(f"{target.catalog.name} has no split {target.split!r}{hint}")
-
-
-def _commands(
-    job: _Job, targets: Sequence[Target], command: str, trained_by: str
-) -> dict[str, str]:
-    data = ",".join(":".join(_name(target)) for target in targets)
-    data_dir = targets[0].catalog.directory.parents[2]
-    workdir = summary.portable(job.out, "WORKDIR")
-    words = [f"--checkpoint={workdir}", f"--data={data}"]
-    words += [f"--data_dir={summary.portable(data_dir, 'DATA_DIR')}", "--out=OUT"]
-    return {
-        "this": summary.shareable(command),
-        "train": summary.shareable(trained_by),
-        "evaluate": summary.command_line("evaluate", words),
-    }
-
-
-def from_scores(path: Path, bootstrap: int, seed: int) -> str:
-    """Returns the command that measures a scores file again, those of probe and validation too."""
-    path = Path(path).resolve()
-    workdir = summary.portable(path.parent.parent, "WORKDIR")
-    data = path.name.removesuffix(".csv").rpartition(".")[0]
-    probe = path.with_name(f"{data}.{PROBE}.csv")
-    beside = [*([probe] if probe.exists() else []), *path.parent.glob(f"*.{VALIDATION}.csv")]
-    files = [f"{workdir}/{p.parent.name}/{p.name}" for p in dict.fromkeys((path, *sorted(beside)))]
-    words = [f"--from_scores={','.join(files)}", f"--seed={seed}"]
-    if bootstrap != EvalConfig().bootstrap:
-        words.append(f"--bootstrap={bootstrap}")
-    return summary.command_line("evaluate", [*words, "--out=OUT"])
 
 
 def _name(target: Target) -> tuple[str, str]:

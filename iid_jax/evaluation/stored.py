@@ -9,7 +9,16 @@ import numpy as np
 
 from iid_jax.config import EvalConfig
 from iid_jax.errors import DataError
-from iid_jax.evaluation import calibration, compare, page, report, results, robustness, summary
+from iid_jax.evaluation import (
+    calibration,
+    command_lines,
+    compare,
+    page,
+    report,
+    results,
+    robustness,
+    summary,
+)
 from iid_jax.evaluation.compare import Difference
 from iid_jax.evaluation.table import ScoreTable, read_csv
 
@@ -52,7 +61,7 @@ def evaluate_scores(
     made = summary.build(command, seed, None, data, rows)
     if against:
         made["comparison"] = [dataclasses.asdict(row) for row in differences]
-    commands = dict.fromkeys(("this", "train", "evaluate"), summary.shareable(command))
+    commands = dict.fromkeys(("this", "train", "evaluate"), command_lines.shareable(command))
     text = page.render(made, None, parts, [], commands, differences)
     report.publish(Path(out), made, text)
     return made
@@ -115,7 +124,7 @@ def _part(tables: Tables, name: tuple[str, str], drawn: tuple[int, int]) -> page
     return page.Part(
         table=table,
         results=rows,
-        from_scores=report.from_scores(path, *drawn),
+        from_scores=command_lines.from_scores(path, *drawn),
         validation=calibration.apart(validation, table),
         robustness=robustness.results(table, worse, *drawn),
     )

@@ -6,7 +6,6 @@ import importlib.metadata
 import json
 import os
 import platform
-import shlex
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,9 +22,6 @@ SCHEMA = 1
 NAME = "summary.json"
 TRAIN_KEYS = ("steps", "images", "seconds", "compile_seconds")
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "grain", "numpy", "opencv-python-headless")
-_PLACEHOLDER_FLAGS = {
-    *("workdir", "data_dir", "checkpoint", "out", "from_scores", "against", "source"),
-}
 
 
 def build(
@@ -243,46 +239,6 @@ def commit() -> str:
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return done.stdout.strip()
-
-
-def command_line(verb: str, arguments: Iterable[str]) -> str:
-    """Returns the command of a verb and its arguments, to be pasted into a shell."""
-    return shlex.join(["python", "-m", "iid_jax.main", *filter(None, [verb]), *arguments])
-
-
-def shareable(command: str) -> str:
-    """Returns the command without this machine's folders.
-
-    Paths below the working directory become relative; a config file keeps its name; any other
-    absolute path becomes its flag in capitals: `--data_dir=/x/y` is `--data_dir=DATA_DIR`.
-    """
-    words, flag = [], ""
-    for word in shlex.split(command):
-        name, equals, value = word.partition("=") if word.startswith("--") else ("", "", word)
-        flag = name.lstrip("-") or flag
-        words.append(name + equals + _portable(value, flag))
-        flag = flag if name and not equals else ""
-    return shlex.join(words)
-
-
-def portable(path: str | os.PathLike, name: str) -> str:
-    """Returns a path relative to the working directory, or `name` where it lies elsewhere."""
-    return _portable(os.path.abspath(path), name.lower())
-
-
-def _portable(value: str, flag: str) -> str:
-    """Without this machine's folders; of a list of paths, every one."""
-    paths = value.split(",")
-    if len(paths) > 1 and any(map(os.path.isabs, paths)):
-        return ",".join(dict.fromkeys(_portable(path, flag) for path in paths))
-    if not os.path.isabs(value):
-        return value
-    relative = os.path.relpath(value)
-    if not relative.startswith(os.pardir):
-        return relative
-    if flag in _PLACEHOLDER_FLAGS:
-        return flag.upper()
-    return os.path.basename(value)
 
 
 def _cores() -> int:
