@@ -21,7 +21,8 @@ class Draw(NamedTuple):
 
     What goes with a fake is its pristine frame, with a genuine row to be made into a fake by
     `forgery` the donor's row. Such a fake and its genuine picture come out together: both have the
-    same row and seed, and `genuine` says which of the two is wanted. `unpaired`: a genuine
+    same row and seed, and `genuine` says which of the two is wanted. A fake and its pristine frame
+    have the same seed too, so both are jittered and augmented alike. `unpaired`: a genuine
     row drawn at random, since its fake has none that `config.pairing` asks for.
     """
 
@@ -109,10 +110,11 @@ class Sampler:
         step, position = divmod(int(element), self.local)
         position += self._offset
         pair = self._batch(step)[position // 2]
+        # Twins differ in the artifact alone: a detector learns faster what that is.
+        twins = pair.partner == pair.genuine or self._makers[pair.forgery].source != "fake"
+        seed = (self.seed, step, position - position % 2 if twins else position)
         if self._makers[pair.forgery].source != "fake":
-            seed = (self.seed, step, position - position % 2)
             return Draw(pair.fake, pair.partner, seed, pair.forgery, bool(position % 2))
-        seed = (self.seed, step, position)
         if position % 2:
             return Draw(pair.genuine, -1, seed, unpaired=pair.unpaired)
         return Draw(pair.fake, pair.partner, seed)

@@ -5,6 +5,7 @@ import dataclasses
 import multiprocessing
 import os
 
+import cv2
 import numpy as np
 import pytest
 
@@ -115,6 +116,19 @@ def test_paired_genuine_is_the_pristine_frame_of_the_fake(practice):
             values = practice.columns[column]
             assert values[fake.row] == values[genuine.row]
         assert practice.columns["label"][genuine.row] == schema.REAL
+
+
+def test_a_fake_and_its_pristine_frame_are_jittered_and_augmented_alike(practice):
+    config = DataConfig(swap=SwapConfig(untouched=0.0, global_=0.0, partial=1.0))
+    maker = samples.SampleMaker(practice, config, Spec(), 7)
+    drawn = draws(practice, count=64, swap=config.swap)
+    apart = []
+    for fake, genuine in zip(drawn[::2], drawn[1::2], strict=True):
+        fake, genuine = maker.sample(fake), maker.sample(genuine)
+        if fake.outcome == "partial":
+            outside = cv2.dilate(fake.mask, np.ones((9, 9))) == 0
+            apart.append(cv2.absdiff(fake.image, genuine.image)[outside].mean())
+    assert len(apart) > 20 and max(apart) < 1.0
 
 
 def test_people_pairing_keeps_the_person_and_not_the_frame(practice):
