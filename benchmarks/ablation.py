@@ -35,21 +35,23 @@ def _swaps(untouched: float, whole: float, partial: float) -> dict[str, str]:
     return {f"data.swap.{name}": str(chance) for name, chance in chances.items()}
 
 
+MIX = _swaps(0.2, 0.4, 0.4)
 ROWS: dict[str, dict[str, str]] = {
     "untouched only": _swaps(1.0, 0.0, 0.0),
     "global only": _swaps(0.0, 1.0, 0.0),
     "partial only": _swaps(0.0, 0.0, 1.0),
-    "mix": {},
-    "mix, alpha only": {"data.swap.poisson": "0.0"},
-    "mix, picky windows": {"data.swap.dssim_share": "0.7"},
+    "mix": MIX,
+    "mix, more parts": _swaps(0.1, 0.3, 0.6),
+    "mix, alpha only": {**MIX, "data.swap.poisson": "0.0"},
+    "mix, picky windows": {**MIX, "data.swap.dssim_share": "0.7"},
     "SBI": {"data.forgery": "self_blend"},
-    "mix + SBI": {"data.forgery": "swap,self_blend"},
-    "mix, small windows": {"data.swap.scales": "((20.0,40.0),(40.0,60.0),(60.0,80.0))"},
-    "mix, beta 0.1": {"loss.beta": "0.1"},
-    "mix, beta 1": {"loss.beta": "1.0"},
-    "mix, no genuine anchors": {"loss.min_negatives": "0"},
-    "mix, 32 genuine anchors": {"loss.min_negatives": "32"},
-    "mix, none ignored": {"loss.negatives": "all"},
+    "mix + SBI": {**MIX, "data.forgery": "swap,self_blend"},
+    "mix, small windows": {**MIX, "data.swap.scales": "((20.0,40.0),(40.0,60.0),(60.0,80.0))"},
+    "mix, beta 0.1": {**MIX, "loss.beta": "0.1"},
+    "mix, beta 1": {**MIX, "loss.beta": "1.0"},
+    "mix, no genuine anchors": {**MIX, "loss.min_negatives": "0"},
+    "mix, 32 genuine anchors": {**MIX, "loss.min_negatives": "32"},
+    "mix, none ignored": {**MIX, "loss.negatives": "all"},
 }
 COLUMNS = ("seen", "unseen", "leak")
 
