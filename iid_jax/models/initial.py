@@ -1,7 +1,10 @@
 """Fresh variables: kernels are drawn from N(0, 2 / fan_in), all the rest is constant.
 
 The kernels of the heads (classifier, boxes, box scores) are a tenth of that: a fresh detector is
-near "don't know" instead of confidently wrong, which small batches take long to undo.
+near "don't know" instead of confidently wrong, which small batches take long to undo. Those that
+read the picture sum to zero over their window, so that a fresh detector looks at texture: flat
+colour, which a manipulation hardly changes, would outweigh it. (The kernels of Bayar & Stamm 2016,
+doi:10.1145/2909827.2930786, which find edited pictures, are kept so; these are only drawn so.)
 """
 
 import hashlib
@@ -23,6 +26,7 @@ HEAD_GAIN = 0.1
 head_init = nn.initializers.variance_scaling(2.0 * HEAD_GAIN**2, "fan_in", "normal")
 # Names of the layers that are given `head_init`; those of a group are numbered.
 HEADS = ("classifier", "box", "score")
+COLOURS = 3
 CONSTANTS = {"scale": 1.0, "bias": 0.0, "mean": 0.0, "var": 1.0}
 # Values that are still in a core's cache when they are scaled, and the alignment in bytes of memory
 # that JAX takes over on CPU instead of copying it.
@@ -60,7 +64,17 @@ def _fresh(path: tuple[Any, ...], shape: tuple[int, ...], seed: int) -> np.ndarr
         part = kernel[start : start + CHUNK]
         rng.standard_normal(dtype=np.float32, out=part)
         part *= np.float32(deviation)
-    return kernel.reshape(shape)
+    kernel = kernel.reshape(shape)
+    if len(shape) == 4 and shape[0] > 1 and shape[2] == COLOURS:
+        _level(kernel)
+    return kernel
+
+
+def _level(kernel: np.ndarray) -> None:
+    """Takes the mean over its window from a kernel (k, k, I, O), in place; its variance stays."""
+    count = kernel.shape[0] * kernel.shape[1]
+    kernel -= kernel.mean((0, 1), keepdims=True)
+    kernel *= np.float32(math.sqrt(count / (count - 1)))
 
 
 def _aligned(size: int) -> np.ndarray:

@@ -46,6 +46,13 @@ def test_kernels_have_variance_2_over_fan_in_and_the_rest_is_constant():
     assert (fresh["params/artifact/box0/bias"] == 0).all()
 
 
+def test_a_fresh_stem_sees_no_flat_colour():
+    fresh = by_path(initialise(Detector("resnet_small"), SPEC, seed=0))
+    stem = fresh["params/trunk/stem_conv/kernel"]
+    np.testing.assert_allclose(stem.sum((0, 1)), 0.0, atol=1e-6)
+    assert stem.std() == pytest.approx(np.sqrt(2 / (9 * 3)), rel=0.15)
+
+
 def test_a_seed_gives_the_same_values_and_another_others():
     first, again, other = (
         by_path(initialise(Detector("resnet_small", adm=False), SPEC, seed)) for seed in (3, 3, 4)
