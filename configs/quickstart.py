@@ -29,6 +29,8 @@ def get_config(argument=""):
         },
     )
     config = config_file.default()
+    # Where an artifact is takes longer to learn than that there is one: more examples of it.
+    config.data.swap.update(untouched=0.1, global_=0.3, partial=0.6)
     config_file.use_method(config, options["method"])
     config.seed = options["seed"]
     config.data.name = options["data"]
@@ -38,8 +40,6 @@ def get_config(argument=""):
     config.data.train_donors = options["donors"] or None
     if options["gap"] == "target":
         config.data.pairing = "independent"
-    # Where an artifact is takes longer to learn than that there is one: more examples of it.
-    config.data.swap.update(untouched=0.1, global_=0.3, partial=0.6)
     config.model.backbone = "resnet_small"
     config.model.canvas = 112
     config.model.adm_width = 64
