@@ -110,10 +110,11 @@ class Sampler:
         step, position = divmod(int(element), self.local)
         position += self._offset
         pair = self._batch(step)[position // 2]
+        blended = self._makers[pair.forgery].source != "fake"
         # Twins differ in the artifact alone: a detector learns faster what that is.
-        twins = pair.partner == pair.genuine or self._makers[pair.forgery].source != "fake"
+        twins = blended or pair.partner == pair.genuine
         seed = (self.seed, step, position - position % 2 if twins else position)
-        if self._makers[pair.forgery].source != "fake":
+        if blended:
             return Draw(pair.fake, pair.partner, seed, pair.forgery, bool(position % 2))
         if position % 2:
             return Draw(pair.genuine, -1, seed, unpaired=pair.unpaired)
