@@ -1,4 +1,4 @@
-"""How well boxes are found: recall, false boxes, and fakes scored above their own partners.
+"""How well boxes are found: recall, precision, false boxes, and fakes above their own partners.
 
 NumPy only; what cannot be computed is a Metric without a value and with the reason.
 """
@@ -17,16 +17,18 @@ def localisation(
     bootstrap: int = 1000,
     seed: int = 0,
 ) -> dict[str, Metric]:
-    """Returns `box_recall` and `false_boxes` (per picture) of N pictures, at IoU 0.5.
+    """Returns `box_recall`, `box_precision` and `false_boxes` (per picture) of N pictures.
 
     `truths` (N, K, 4) and `predicted` (N, M, 4), best first, are padded with NaN. A true box is
     found by one predicted box: each, the best first, takes the free true box that it overlaps most,
-    and is false where there is none (the rule of COCO). Intervals are over whole videos (N,).
+    with an IoU of at least 0.5, and is false where there is none (the rule of COCO); precision is
+    the share of predicted boxes that are not. Intervals are over whole videos (N,).
     """
     found, present, false = match_boxes(truths, predicted)
     pictures = np.ones(len(false))
     return {
         "box_recall": _ratio(video, found, present, bootstrap, seed, "no true boxes"),
+        "box_precision": _ratio(video, found, found + false, bootstrap, seed, "no boxes"),
         "false_boxes": _ratio(video, false, pictures, bootstrap, seed, "no pictures"),
     }
 

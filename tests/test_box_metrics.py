@@ -27,6 +27,8 @@ def test_a_true_box_is_found_by_one_box_and_the_rest_are_false():
     assert measured["box_recall"].value == 3 / 4
     assert measured["box_recall"].n_videos == 2  # video c holds no true box
     assert measured["false_boxes"].value == 5 / 5
+    assert measured["box_precision"].value == 3 / 8
+    assert measured["box_precision"].n_videos == 3
     assert (measured["box_recall"].lo, measured["box_recall"].hi) == (0.0, 1.0)
 
 
@@ -51,8 +53,16 @@ def test_pictures_without_any_true_box_have_no_recall():
     found = box_metrics.localisation(np.array(["a", "b"]), nothing, boxes)
     assert (found["box_recall"].value, found["box_recall"].reason) == (None, "no true boxes")
     assert found["false_boxes"].value == 0.5
+    assert found["box_precision"].value == 0.0
     none = box_metrics.localisation(np.array([], str), nothing[:0], boxes[:0])
     assert none["false_boxes"].value is None
+
+
+def test_pictures_without_any_box_have_no_precision():
+    truths = np.stack([frame((0, 0, 1, 1)), frame()])
+    found = box_metrics.localisation(np.array(["a", "b"]), truths, np.full((2, 3, 4), np.nan))
+    assert (found["box_precision"].value, found["box_precision"].reason) == (None, "no boxes")
+    assert found["box_recall"].value == 0.0
 
 
 def test_a_pair_is_won_by_the_higher_score_and_shared_by_equal_ones():

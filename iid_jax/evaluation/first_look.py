@@ -195,12 +195,12 @@ def _counts(seen: Look, local: bool) -> str:
     )
     if not local:
         return line
-    found, true, _ = seen.found[fake].sum(axis=0)
+    found, true, more = seen.found[fake].sum(axis=0)
     false = seen.found[~fake, 2].sum()
     return line + (
         f" A predicted box meets the true one (IoU of at least {box_metrics.MATCH_IOU}) on {found} "
-        f"of {true} fakes, the best box alone on {seen.by_best.sum()}; on the genuine pictures "
-        f"there are {false} boxes, all of them false. So few pictures are for looking at; the "
+        f"of {true} fakes, the best box alone on {seen.by_best.sum()}. Further boxes: {more} on "
+        f"the fakes, {false} on the genuine pictures. So few pictures are for looking at; the "
         "numbers are in the report."
     )
 

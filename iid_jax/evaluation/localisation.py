@@ -25,7 +25,8 @@ from iid_jax.evaluation.score import Detections, Scored, detect_all, score
 from iid_jax.forgery import masks
 from iid_jax.measures import Metric
 
-BOX_RECALL, FALSE_BOXES, PAIR_WIN = "box_recall", "false_boxes_per_genuine", "pair_win"
+BOX_RECALL, BOX_PRECISION = "box_recall", "box_precision"
+FALSE_BOXES, PAIR_WIN = "false_boxes_per_genuine", "pair_win"
 THRESHOLD = "box_threshold"
 PARTIAL_SWAP = "partial_swap"
 # The aim is at most one false box per genuine picture of new people; the threshold is chosen on
@@ -183,19 +184,19 @@ def partial_swap_results(
     bootstrap: int,
     seed: int,
 ) -> list[results.Result]:
-    """Returns box recall and pair wins on the partial swaps, under the method `partial_swap`."""
+    """Returns how boxes and pairs fare on the partial swaps, under the method `partial_swap`."""
     if swaps is None:
         reason = "no fake of the split has a pristine partner to swap with"
-        return [_missing(data, split, PARTIAL_SWAP, m, reason) for m in (BOX_RECALL, PAIR_WIN)]
+        return [_missing(data, split, PARTIAL_SWAP, m, reason) for m in (*_BOXES, PAIR_WIN)]
     best = [seen.box_scores.max(axis=1) for seen in (swaps.fakes, swaps.partners)]
     won = box_metrics.pair_win(swaps.videos, *best, bootstrap, seed)
     rows = [results.result(data, split, PARTIAL_SWAP, PAIR_WIN, won)]
     if operating is None:
-        return [_missing(data, split, PARTIAL_SWAP, BOX_RECALL, _NO_THRESHOLD), *rows]
+        return [_missing(data, split, PARTIAL_SWAP, m, _NO_THRESHOLD) for m in _BOXES] + rows
     truths = np.stack([sample.boxes[1] for sample in swaps.samples])
     shown = predicted(swaps.fakes.boxes, swaps.fakes.box_scores, operating.threshold)
-    recall = _recall(swaps.videos, truths, shown, bootstrap, seed)
-    return [results.result(data, split, PARTIAL_SWAP, BOX_RECALL, recall), *rows]
+    found = box_metrics.localisation(swaps.videos, truths[:, None], shown, bootstrap, seed)
+    return [results.result(data, split, PARTIAL_SWAP, m, found[m]) for m in _BOXES] + rows
 
 
 def localisation_results(
@@ -206,24 +207,22 @@ def localisation_results(
     bootstrap: int,
     seed: int,
 ) -> list[results.Result]:
-    """Returns box recall, false boxes and pair wins on the data set's own records, by method."""
+    """Returns how boxes and pairs fare on the data set's own records, by method."""
     table = scored.table
     data, split, video = catalog.name, str(table["split"][0]), table["video_id"]
     rows = _threshold_results(scored, data, split, operating, bootstrap, seed)
     top, partners = scored.box_scores.max(axis=1), _partners(scored, catalog)
     for method, chosen in results.groups(table).items():
-        recall = Metric(None, reason=_NO_THRESHOLD)
-        if operating is not None:
-            at = chosen & np.isfinite(truths).all(axis=1)
-            shown = predicted(scored.boxes[at], scored.box_scores[at], operating.threshold)
-            recall = _because(_recall(video[at], truths[at], shown, bootstrap, seed), _NO_MASKS)
+        at = chosen & np.isfinite(truths).all(axis=1)
+        found = _box_metrics(scored, truths, at, operating, bootstrap, seed)
         at = chosen & (partners >= 0)
         won = box_metrics.pair_win(video[at], top[at], top[partners[at]], bootstrap, seed)
-        rows.append(results.result(data, split, method, BOX_RECALL, recall))
+        rows += [results.result(data, split, method, m, found[m]) for m in _BOXES]
         rows.append(results.result(data, split, method, PAIR_WIN, _because(won, _NO_PAIRS)))
     return rows
 
 
+_BOXES = (BOX_RECALL, BOX_PRECISION)
 _NO_THRESHOLD = "no genuine validation pictures to choose the box threshold on"
 _NO_MASKS = "no scored fake has a true mask"
 _NO_PAIRS = "no scored fake has a scored pristine partner"
@@ -258,10 +257,21 @@ def _partners(scored: Scored, catalog: Catalog) -> np.ndarray:
     return partners
 
 
-def _recall(
-    video: np.ndarray, truths: np.ndarray, shown: np.ndarray, bootstrap: int, seed: int
-) -> Metric:
-    return box_metrics.localisation(video, truths[:, None], shown, bootstrap, seed)["box_recall"]
+def _box_metrics(
+    scored: Scored,
+    truths: np.ndarray,
+    at: np.ndarray,
+    operating: Operating | None,
+    bootstrap: int,
+    seed: int,
+) -> dict[str, Metric]:
+    """Box recall and precision of the records `at` (N,) of the scored ones."""
+    if operating is None or not at.any():
+        reason = _NO_THRESHOLD if operating is None else _NO_MASKS
+        return dict.fromkeys(_BOXES, Metric(None, reason=reason))
+    shown = predicted(scored.boxes[at], scored.box_scores[at], operating.threshold)
+    video = scored.table["video_id"][at]
+    return box_metrics.localisation(video, truths[at, None], shown, bootstrap, seed)
 
 
 def _because(measured: Metric, reason: str) -> Metric:

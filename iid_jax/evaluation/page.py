@@ -37,6 +37,7 @@ _CALIBRATION = {
 _LEAK = {leak_metrics.LEAK: "leak AUC", leak_metrics.FAMILIARITY: "familiarity AUC"}
 _LOCALISATION = {
     localisation.BOX_RECALL: "box recall",
+    localisation.BOX_PRECISION: "box precision",
     localisation.FALSE_BOXES: "false boxes per genuine picture",
     localisation.PAIR_WIN: "pair win",
 }
@@ -104,14 +105,23 @@ def verdict(rows: Sequence[results.Result]) -> list[str]:
     leak = value.get((results.ALL, leak_metrics.LEAK))
     if leak is not None and leak["value"] is not None:
         lines.append(f"Identity leakage (0.5 is none): leak AUC {_interval(leak)}.")
+    return lines + _boxes(value)
+
+
+def _boxes(value: Mapping[tuple[str, str], results.Result]) -> list[str]:
+    """How many true boxes are found, and how many boxes are right there and false elsewhere."""
     recall = value.get((localisation.PARTIAL_SWAP, localisation.BOX_RECALL))
+    precision = value.get((localisation.PARTIAL_SWAP, localisation.BOX_PRECISION))
     false = value.get((results.ALL, localisation.FALSE_BOXES))
-    if recall and false and recall["value"] is not None and false["value"] is not None:
-        lines.append(
-            f"On partial swaps of held-out people {100 * recall['value']:.0f} % of the true boxes "
-            f"are found, at {false['value']:.2f} false boxes per genuine picture."
-        )
-    return lines
+    if not all(row and row["value"] is not None for row in (recall, false)):
+        return []
+    right = ""
+    if precision and precision["value"] is not None:
+        right = f", {100 * precision['value']:.0f} % of the boxes there are right"
+    return [
+        f"On partial swaps of held-out people {100 * recall['value']:.0f} % of the true boxes "
+        f"are found{right}, at {false['value']:.2f} false boxes per genuine picture."
+    ]
 
 
 def _weakest(rows: Sequence[results.Result]) -> str:

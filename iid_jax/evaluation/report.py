@@ -31,7 +31,7 @@ from iid_jax.models import detector as models
 PROBE, VALIDATION = "probe", "val"
 SCORES, REPORT, LOG = "scores", "report.html", "metrics.jsonl"
 NEW_PEOPLE = ("test", VALIDATION)
-_AT_THRESHOLD = (localisation.BOX_RECALL, localisation.FALSE_BOXES)
+_AT_THRESHOLD = (localisation.BOX_RECALL, localisation.BOX_PRECISION, localisation.FALSE_BOXES)
 _FITTED_HERE = "the box threshold was chosen on pictures of this very split"
 _NO_HOME = "the data set that the detector was trained on is not there: no validation scores"
 

@@ -120,7 +120,7 @@ def test_fakes_without_partners_give_no_swaps_but_a_reason(make_catalog, detect)
     catalog = make_catalog(lambda r: r.label == 1 or r.split != "test")
     assert swaps_of(catalog, detect) is None
     rows = localisation.partial_swap_results("d", "test", None, Operating(0.5, "d"), 10, 0)
-    assert [row["value"] for row in rows] == [None, None]
+    assert [row["value"] for row in rows] == [None, None, None]
     assert all("pristine partner" in row["reason"] for row in rows)
 
 
@@ -133,6 +133,7 @@ def test_perfect_boxes_have_recall_one_and_no_false_boxes(catalog, scored):
     rows = localisation.localisation_results(scored, catalog, truths, Operating(0.5, "d"), 20, 0)
     for method in ("all", "blur", "smear"):
         assert value(rows, method, "box_recall") == 1.0
+        assert value(rows, method, "box_precision") == 1.0
         assert value(rows, method, "pair_win") == 1.0
     assert value(rows, "all", "false_boxes_per_genuine") == 0.0
 
@@ -186,20 +187,23 @@ def test_data_without_validation_pictures_has_no_threshold_and_says_so(
     assert localisation.choose_threshold(detect, catalog, SPEC, 16, quiet=True) is None
     truths = np.full((len(scored.rows), 4), np.nan, np.float32)
     rows = localisation.localisation_results(scored, make_catalog(), truths, None, 10, 0)
-    recall = [r for r in rows if r["metric"] == "box_recall"]
-    assert recall and all(r["value"] is None and "validation" in r["reason"] for r in recall)
+    boxes = [r for r in rows if r["metric"] in ("box_recall", "box_precision")]
+    assert boxes and all(r["value"] is None and "validation" in r["reason"] for r in boxes)
 
 
 def test_recall_on_partial_swaps_uses_their_windows(catalog, detect):
     swaps = swaps_of(catalog, detect)
     truths = np.stack([s.boxes[1] for s in swaps.samples])
     boxes = np.repeat(truths[:, None], 2, axis=1)
+    boxes[6:, 1] = 0.0, 0.0, 0.1, 0.1
     scores = np.tile(np.float32([0.9, 0.0]), (12, 1))
+    scores[6:, 1] = 0.8
     scores[:3] = 0.0
     faked = Detections(swaps.fakes.logits, boxes, scores)
     swaps = swaps._replace(fakes=faked, partners=faked._replace(box_scores=scores * 0.5))
     rows = localisation.partial_swap_results("d", "test", swaps, Operating(0.5, "d"), 20, 0)
-    assert value(rows, "partial_swap", "box_recall") == 0.75
+    assert value(rows, "partial_swap", "box_recall") == 9 / 12
+    assert value(rows, "partial_swap", "box_precision") == 9 / (9 + 6)
     assert value(rows, "partial_swap", "pair_win") == (9 + 3 * 0.5) / 12
 
 

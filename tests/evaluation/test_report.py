@@ -198,6 +198,9 @@ def test_page_says_the_verdict_and_the_numbers_of_the_summary(finished):
     assert "noise/default, test split: video AUC 1.000 (95 % interval 1.000 to 1.000)" in text
     for metric in ("leak_auc", "familiarity_auc", "false_boxes_per_genuine"):
         assert f"{found(made, 'all', metric)['value']:.3f}" in text
+    boxes = [found(made, "partial_swap", f"box_{m}")["value"] for m in ("recall", "precision")]
+    recall, precision = (f"{100 * value:.0f} % of the" for value in boxes)
+    assert f"{recall} true boxes are found, {precision} boxes there are right, at" in text
     assert "Trained for 5 steps, 80 pictures, in 2 s and 1 s of compilation" in text
 
 

@@ -12,7 +12,7 @@ from iid_jax.evaluation.table import read_csv
 
 CONFIG = Config(data=DataConfig(name="noise"), eval=EvalConfig(batch_size=16, bootstrap=5))
 KEPT_OUT = dataclasses.replace(CONFIG, data=DataConfig(name="noise", without=("blur",)))
-AT_THRESHOLD = ("box_recall", "false_boxes_per_genuine")
+AT_THRESHOLD = ("box_recall", "box_precision", "false_boxes_per_genuine")
 
 
 @pytest.fixture(autouse=True)
