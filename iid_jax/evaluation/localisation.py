@@ -191,11 +191,9 @@ def partial_swap_results(
     best = [seen.box_scores.max(axis=1) for seen in (swaps.fakes, swaps.partners)]
     won = box_metrics.pair_win(swaps.videos, *best, bootstrap, seed)
     rows = [results.result(data, split, PARTIAL_SWAP, PAIR_WIN, won)]
-    if operating is None:
-        return [_missing(data, split, PARTIAL_SWAP, m, _NO_THRESHOLD) for m in _BOXES] + rows
     truths = np.stack([sample.boxes[1] for sample in swaps.samples])
-    shown = predicted(swaps.fakes.boxes, swaps.fakes.box_scores, operating.threshold)
-    found = box_metrics.localisation(swaps.videos, truths[:, None], shown, bootstrap, seed)
+    boxes, box_scores = swaps.fakes.boxes, swaps.fakes.box_scores
+    found = _box_metrics(swaps.videos, truths, boxes, box_scores, operating, bootstrap, seed)
     return [results.result(data, split, PARTIAL_SWAP, m, found[m]) for m in _BOXES] + rows
 
 
@@ -214,7 +212,8 @@ def localisation_results(
     top, partners = scored.box_scores.max(axis=1), _partners(scored, catalog)
     for method, chosen in results.groups(table).items():
         at = chosen & np.isfinite(truths).all(axis=1)
-        found = _box_metrics(scored, truths, at, operating, bootstrap, seed)
+        boxes, box_scores = scored.boxes[at], scored.box_scores[at]
+        found = _box_metrics(video[at], truths[at], boxes, box_scores, operating, bootstrap, seed)
         at = chosen & (partners >= 0)
         won = box_metrics.pair_win(video[at], top[at], top[partners[at]], bootstrap, seed)
         rows += [results.result(data, split, method, m, found[m]) for m in _BOXES]
@@ -258,20 +257,20 @@ def _partners(scored: Scored, catalog: Catalog) -> np.ndarray:
 
 
 def _box_metrics(
-    scored: Scored,
+    video: np.ndarray,
     truths: np.ndarray,
-    at: np.ndarray,
+    boxes: np.ndarray,
+    box_scores: np.ndarray,
     operating: Operating | None,
     bootstrap: int,
     seed: int,
 ) -> dict[str, Metric]:
-    """Box recall and precision of the records `at` (N,) of the scored ones."""
-    if operating is None or not at.any():
+    """Box recall and precision of N fakes, each with one true box (N, 4)."""
+    if operating is None or not len(truths):
         reason = _NO_THRESHOLD if operating is None else _NO_MASKS
         return dict.fromkeys(_BOXES, Metric(None, reason=reason))
-    shown = predicted(scored.boxes[at], scored.box_scores[at], operating.threshold)
-    video = scored.table["video_id"][at]
-    return box_metrics.localisation(video, truths[at, None], shown, bootstrap, seed)
+    shown = predicted(boxes, box_scores, operating.threshold)
+    return box_metrics.localisation(video, truths[:, None], shown, bootstrap, seed)
 
 
 def _because(measured: Metric, reason: str) -> Metric:
